@@ -1,0 +1,244 @@
+package sandbox
+
+import "strings"
+
+func idMapWith(uidMappings string) string {
+	return podWith(`"userNamespace": {"uidMappings": [` + uidMappings + `], "gidMappings": [{"containerID": 0, "hostID": 1000, "size": 1}]}`)
+}
+
+func volumeWith(source string) string {
+	return podWith(`"volumes": [{"name": "data", ` + source + `}]`)
+}
+
+func mountWith(member string) string {
+	return podWith(`"volumes": [{"name": "data", "emptyDir": {}}], "containers": [{"name": "app", "volumeMounts": [` + member + `]}]`)
+}
+
+// badValues are inputs wrong in user namespace, network, resources, volumes and
+// containers.
+func badValues() []badPodSpec {
+	return []badPodSpec{
+		// User namespace.
+		{
+			"no mapping",
+			idMapWith(``),
+			`userNamespace.uidMappings: must have an entry`, schemaRefuses,
+		},
+		{
+			"mapping of no root",
+			idMapWith(`{"containerID": 1, "hostID": 1000, "size": 1}`),
+			`userNamespace.uidMappings: containerID 0 must be mapped: the pod's namespaces are set up by its root`, schemaRefuses,
+		},
+		{
+			"mapping of nothing",
+			idMapWith(`{"containerID": 0, "hostID": 1000, "size": 0}`),
+			`userNamespace.uidMappings[0].size: 0: must be greater than 0`, schemaRefuses,
+		},
+		{
+			"mapping beyond the end",
+			idMapWith(`{"containerID": 0, "hostID": 4294967295, "size": 1}, {"containerID": 1, "hostID": 1, "size": 4294967295}`),
+			`userNamespace.uidMappings[0].hostID: 4294967295: range of 1 IDs ends beyond 4294967294
+userNamespace.uidMappings[1].containerID: 1: range of 4294967295 IDs ends beyond 4294967294
+userNamespace.uidMappings[1].hostID: 1: range overlaps that of entry 0`, schemaAccepts,
+		},
+		{
+			"mapping overlap",
+			idMapWith(`{"containerID": 0, "hostID": 1000, "size": 10}, {"containerID": 9, "hostID": 2000, "size": 1}`),
+			`userNamespace.uidMappings[1].containerID: 9: range overlaps that of entry 0`, schemaAccepts,
+		},
+		{
+			"mapping overlap on the host",
+			idMapWith(`{"containerID": 5, "hostID": 1000, "size": 10}, {"containerID": 0, "hostID": 999, "size": 2}`),
+			`userNamespace.uidMappings[1].hostID: 999: range overlaps that of entry 0`, schemaAccepts,
+		},
+		{
+			"mappings",
+			idMapWith(strings.Repeat(`{"containerID": 0, "hostID": 0, "size": 1}, `, 340) + `{"containerID": 0, "hostID": 0, "size": 1}`),
+			`userNamespace.uidMappings: 341 entries: must be at most 340`, schemaRefuses,
+		},
+
+		// Network.
+		{
+			"network mode",
+			podWith(`"network": {"mode": "bridge"}`),
+			`network.mode: "bridge" is not supported: use none, host or container:POD`, schemaRefuses,
+		},
+		{
+			"network of no pod",
+			podWith(`"network": {"mode": "container:"}`),
+			`network.mode: "container:" does not name a pod: want container:POD`, schemaRefuses,
+		},
+		{
+			"network not shared",
+			podWith(`"network": {"mode": "host"}, "share": ["ipc"]`),
+			`network.mode: "host": needs "net" in share`, schemaRefuses,
+		},
+		{
+			"dns servers",
+			podWith(`"dns": {"servers": ["127.0.0.53", "dns.example.com"]}`),
+			`dns.servers[1]: "dns.example.com" is not an IP address`, schemaAccepts,
+		},
+		{
+			"dns",
+			podWith(`"dns": {"servers": ["::1", "::1", "::1", "::1"], "searches": ["ex ample"], "options": ["ndots:"]}`),
+			`dns.servers: has 4 entries: resolvers use 3 at most
+dns.searches[0]: "ex ample" contains ' '
+dns.options[0]: "ndots:" is not NAME or NAME:VALUE`, schemaRefuses,
+		},
+		{
+			"host aliases",
+			podWith(`"hostAliases": [{"ip": "::1", "hostnames": ["a"]}, {"ip": "1.2.3", "hostnames": ["a"]}, {"ip": "::1", "hostnames": []}, {"ip": "::1", "hostnames": ["a", "b\nc"]}]`),
+			`hostAliases[1].ip: "1.2.3" is not an IP address
+hostAliases[2].hostnames: is empty
+hostAliases[3].hostnames[1]: "b\nc" contains '\n'`, schemaRefuses,
+		},
+
+		// Resources and storage.
+		{
+			"resources",
+			podWith(`"resources": {"devices": [{"allow": false}], "memory": {"limit": -2, "swappiness": 60}, "cpu": {"cpus": "0-"}}`),
+			`resources.devices: device rules are each container's: linux.resources.devices in its config.json
+resources.memory.limit: -2 is negative (-1 is unlimited)
+resources.memory.swappiness: cgroup v2 has no swappiness
+resources.cpu.cpus: "0-": "" is not a number`, schemaRefuses,
+		},
+		{
+			"unified",
+			podWith(`"resources": {"unified": {"../x: y": "1", "memory.max": ""}}`),
+			`resources.unified["../x: y"]: is not a file name
+resources.unified["memory.max"]: "" is not a value`, schemaAccepts,
+		},
+		{
+			"cgroup parent",
+			podWith(`"cgroupParent": "/a/../../b"`),
+			`cgroupParent: "/a/../../b": must not contain ".."`, schemaRefuses,
+		},
+		{
+			"cgroup parent not clean",
+			podWith(`"cgroupParent": "a//b/"`),
+			`cgroupParent: "a//b/": must be clean: "a/b"`, schemaRefuses,
+		},
+		{
+			"shm size",
+			podWith(`"shmSize": -1`),
+			`shmSize: -1: must be greater than 0`, schemaRefuses,
+		},
+		{
+			"shm size zero",
+			podWith(`"shmSize": 0`),
+			`shmSize: 0: must be greater than 0`, schemaRefuses,
+		},
+		{
+			"volume name",
+			podWith(`"volumes": [{"name": "a.b", "emptyDir": {}}, {"name": "c", "emptyDir": {}}, {"name": "c", "emptyDir": {}}]`),
+			`volumes[0].name: "a.b": must match [a-zA-Z0-9][a-zA-Z0-9_-]{0,62}
+volumes[2].name: "c": name of an earlier volume`, schemaRefuses,
+		},
+		{
+			"volume name twice",
+			podWith(`"volumes": [{"name": "c", "emptyDir": {}}, {"name": "c", "emptyDir": {}}]`),
+			`volumes[1].name: "c": name of an earlier volume`, schemaAccepts,
+		},
+		{
+			"volume without source",
+			podWith(`"volumes": [{"name": "a"}]`),
+			`volumes[0]: must have a source: emptyDir or hostPath`, schemaRefuses,
+		},
+		{
+			"volume with two sources",
+			volumeWith(`"emptyDir": {}, "hostPath": {"path": "/a"}`),
+			`volumes[0]: must have one source, not both emptyDir and hostPath`, schemaRefuses,
+		},
+		{
+			"medium",
+			volumeWith(`"emptyDir": {"medium": "HugePages"}`),
+			`volumes[0].emptyDir.medium: "HugePages": must be "" or "Memory"`, schemaRefuses,
+		},
+		{
+			"size limit",
+			volumeWith(`"emptyDir": {"medium": "Memory", "sizeLimit": -1}`),
+			`volumes[0].emptyDir.sizeLimit: -1: must not be negative`, schemaRefuses,
+		},
+		{
+			"size limit on disk",
+			volumeWith(`"emptyDir": {"sizeLimit": 1}`),
+			`volumes[0].emptyDir.sizeLimit: 1: needs medium "Memory"; on disk nothing would enforce it`, schemaRefuses,
+		},
+		{
+			"host path",
+			volumeWith(`"hostPath": {"path": "etc"}`),
+			`volumes[0].hostPath.path: "etc": must be an absolute path`, schemaRefuses,
+		},
+		{
+			"host path up",
+			volumeWith(`"hostPath": {"path": "/var/../etc"}`),
+			`volumes[0].hostPath.path: "/var/../etc": must not contain ".."`, schemaRefuses,
+		},
+		{
+			"host path not clean",
+			volumeWith(`"hostPath": {"path": "/var//log/", "type": "Dir"}`),
+			`volumes[0].hostPath.path: "/var//log/": must be clean: "/var/log"
+volumes[0].hostPath.type: "Dir": must be empty or one of Directory, DirectoryOrCreate, File, FileOrCreate, Socket, CharDevice, BlockDevice`, schemaRefuses,
+		},
+
+		// Life and containers.
+		{
+			"restart policy",
+			podWith(`"restartPolicy": "Always"`),
+			`restartPolicy: "Always": not supported yet; must be Never`, schemaRefuses,
+		},
+		{
+			"restart policy unknown",
+			podWith(`"restartPolicy": "never"`),
+			`restartPolicy: "never": must be Never`, schemaRefuses,
+		},
+		{
+			"grace",
+			podWith(`"terminationGracePeriodSeconds": -1`),
+			`terminationGracePeriodSeconds: -1: must be 0 to 2147483647`, schemaRefuses,
+		},
+		{
+			"container name",
+			podWith(`"containers": [{"name": "a"}, {"name": "a/b"}, {"name": "_init"}]`),
+			`containers[1].name: "a/b": must match [a-zA-Z0-9][a-zA-Z0-9_-]{0,62}
+containers[2].name: "_init": must match [a-zA-Z0-9][a-zA-Z0-9_-]{0,62}`, schemaRefuses,
+		},
+		{
+			"container name twice",
+			podWith(`"containers": [{"name": "a"}, {"name": "b"}, {"name": "a"}]`),
+			`containers[2].name: "a": name of an earlier container`, schemaAccepts,
+		},
+		{
+			"the pod's mount",
+			podWith(`"volumeMounts": [{"name": "data", "mountPath": "/d/"}]`),
+			`volumeMounts[0].name: "data": the pod has no such volume
+volumeMounts[0].mountPath: "/d/": must be clean: "/d"`, schemaRefuses,
+		},
+		{
+			"mount of no volume",
+			mountWith(`{"name": "dta", "mountPath": "/data"}`),
+			`containers[0].volumeMounts[0].name: "dta": the pod has no such volume`, schemaAccepts,
+		},
+		{
+			"mount path",
+			mountWith(`{"name": "data", "mountPath": "data"}, {"name": "data", "mountPath": "/a/../etc"}, {"name": "data", "mountPath": "/a/"}, {"name": "data", "mountPath": "/"}`),
+			`containers[0].volumeMounts[0].mountPath: "data": must be an absolute path
+containers[0].volumeMounts[1].mountPath: "/a/../etc": must not contain ".."
+containers[0].volumeMounts[2].mountPath: "/a/": must be clean: "/a"
+containers[0].volumeMounts[3].mountPath: "/": a volume cannot be the root file system`, schemaRefuses,
+		},
+		{
+			"mount path twice",
+			mountWith(`{"name": "data", "mountPath": "/a"}, {"name": "data", "mountPath": "/a"}`),
+			`containers[0].volumeMounts[1].mountPath: "/a": another volume of the container is mounted there`, schemaAccepts,
+		},
+		{
+			"sub path",
+			mountWith(`{"name": "data", "mountPath": "/a", "subPath": "/x"}, {"name": "data", "mountPath": "/b", "subPath": "x/../../y"}, {"name": "data", "mountPath": "/c", "subPath": "x//y"}, {"name": "data", "mountPath": "/d", "subPath": "."}`),
+			`containers[0].volumeMounts[0].subPath: "/x": must be a relative path
+containers[0].volumeMounts[1].subPath: "x/../../y": must not contain ".."
+containers[0].volumeMounts[2].subPath: "x//y": must be a clean relative path
+containers[0].volumeMounts[3].subPath: ".": must be a clean relative path`, schemaRefuses,
+		},
+	}
+}

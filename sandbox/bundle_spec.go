@@ -1,0 +1,215 @@
+package sandbox
+
+import "github.com/opencontainers/runtime-spec/specs-go"
+
+// PodVersion is the version of the pod.json format that this package reads and
+// writes. Before 1.0.0 a file of any other version is refused.
+const PodVersion = "0.1.0"
+
+// Defaults of pod.json.
+const (
+	DefaultShmSize     = 64 << 20 // bytes, as docker, podman and Kubernetes' runtimes have
+	DefaultGracePeriod = 10       // seconds
+)
+
+// PodSpec is pod.json: what a pod is, independent of the host that runs it.
+// pod.schema.json says the same to other programs; a test compares the two.
+//
+// A field whose JSON tag has neither omitempty nor omitzero is required.
+type PodSpec struct {
+	// PodVersion is the version of the format, PodVersion.
+	PodVersion string `json:"podVersion"`
+	// Metadata names the pod.
+	Metadata PodMetadata `json:"metadata"`
+
+	// Hostname is the host name in the pod's UTS namespace: labels of letters,
+	// digits, "-" and "_", joined by ".", at most 64 bytes (uname(2)). Default:
+	// the pod's name with what a host name cannot hold replaced. Not allowed when
+	// Host has "uts".
+	Hostname string `json:"hostname,omitempty"`
+	// Domainname is the NIS domain name in the pod's UTS namespace
+	// (setdomainname(2)), at most 64 bytes. Default: the kernel's, "(none)".
+	// Not allowed when Host has "uts".
+	Domainname string `json:"domainname,omitempty"`
+
+	// Share lists the namespaces that the pod's containers share: "net", "ipc",
+	// "uts", "pid", "cgroup", "time", "user". Default: net, ipc and uts, without
+	// those in Host, and user when there is a UserNamespace. An empty list shares
+	// none: every container has its own.
+	Share []string `json:"share,omitzero"`
+	// Host lists the namespaces of the host that the containers use instead of
+	// one of their own: "ipc", "pid", "uts". The network's is network.mode.
+	Host []string `json:"host,omitempty"`
+	// UserNamespace gives the pod a user namespace, owner of its others.
+	UserNamespace *UserNamespace `json:"userNamespace,omitempty"`
+	// TimeOffsets shifts clocks in the pod's time namespace (Linux 5.6,
+	// time_namespaces(7)), by clock: "monotonic", "boottime". Needs "time" in
+	// Share.
+	TimeOffsets map[string]TimeOffset `json:"timeOffsets,omitempty"`
+	// Sysctls are kernel parameters of the pod's namespaces, by dotted name:
+	// net.*, kernel.shm*, kernel.msg*, kernel.sem, fs.mqueue.*.
+	Sysctls map[string]string `json:"sysctls,omitempty"`
+
+	// Network says which network the pod has.
+	Network PodNetwork `json:"network,omitzero"`
+	// DNS is what resolv.conf in the containers says.
+	DNS PodDNS `json:"dns,omitzero"`
+	// HostAliases are further lines of /etc/hosts in the containers.
+	HostAliases []HostAlias `json:"hostAliases,omitempty"`
+
+	// Resources are limits of the pod as a whole, in the form of the OCI runtime
+	// specification (config-linux.md, "Control groups").
+	Resources *specs.LinuxResources `json:"resources,omitempty"`
+	// CgroupParent is the cgroup below which the pod's own is made, in the
+	// unified hierarchy. It is never removed. Default: podrt's.
+	CgroupParent string `json:"cgroupParent,omitempty"`
+	// ShmSize is the size of the pod's /dev/shm in bytes, above 0.
+	// Default: DefaultShmSize.
+	ShmSize int64 `json:"shmSize,omitzero"`
+
+	// Volumes are directories and files that containers mount by name; they live
+	// as long as the pod.
+	Volumes []PodVolume `json:"volumes,omitempty"`
+	// VolumeMounts are volumes that every container of the pod sees, also those
+	// that are added to it by hand; a container's own go on top of them.
+	VolumeMounts []VolumeMount `json:"volumeMounts,omitempty"`
+
+	// RestartPolicy says what happens when a container ends: "Never". Default:
+	// "Never".
+	RestartPolicy string `json:"restartPolicy,omitempty"`
+	// TerminationGracePeriodSeconds is the time between SIGTERM and SIGKILL when
+	// the pod is stopped, in seconds; 0 kills at once. Default:
+	// DefaultGracePeriod. Never nil once defaults are set.
+	TerminationGracePeriodSeconds *int64 `json:"terminationGracePeriodSeconds,omitempty"`
+
+	// Containers are the pod's own containers, in the order in which they start.
+	// May be empty: a pod that others add containers to.
+	Containers []PodContainer `json:"containers,omitzero"`
+}
+
+// PodMetadata names a pod.
+type PodMetadata struct {
+	// Name is unique among the live pods of a store:
+	// [a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}.
+	Name string `json:"name"`
+	// UID is never used again for another pod: [a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}.
+	// Default: a random UUID, chosen when the pod is made (so that one bundle
+	// can be run again and again).
+	UID string `json:"uid,omitempty"`
+	// Labels select pods. Keys: 1 to 317 bytes of printable ASCII without space
+	// and "=".
+	Labels map[string]string `json:"labels,omitempty"`
+	// Annotations are for programs; podrt does not read them. Keys as in Labels.
+	Annotations map[string]string `json:"annotations,omitempty"`
+}
+
+// UserNamespace maps the IDs in a pod's user namespace to the host's
+// (user_namespaces(7)). Both maps must map ID 0: the namespace is set up as its
+// root.
+type UserNamespace struct {
+	// UIDMappings map user IDs, up to 340 ranges (Linux 4.15).
+	UIDMappings []IDMapping `json:"uidMappings"`
+	// GIDMappings map group IDs, up to 340 ranges.
+	GIDMappings []IDMapping `json:"gidMappings"`
+}
+
+// IDMapping maps a range of IDs.
+type IDMapping struct {
+	// ContainerID is the first ID inside the namespace.
+	ContainerID uint32 `json:"containerID"`
+	// HostID is the first ID on the host.
+	HostID uint32 `json:"hostID"`
+	// Size is how many IDs follow each other, above 0.
+	Size uint32 `json:"size"`
+}
+
+// TimeOffset is added to a clock.
+type TimeOffset struct {
+	// Secs is the offset in seconds, may be negative. Default: 0.
+	Secs int64 `json:"secs,omitempty"`
+	// Nanosecs is added to Secs, 0 to 999999999. Default: 0.
+	Nanosecs uint32 `json:"nanosecs,omitempty"`
+}
+
+// PodNetwork says which network namespace the pod's containers share.
+type PodNetwork struct {
+	// Mode is "none" (the pod's own, with nothing but lo), "host", or
+	// "container:POD" (that of another pod, by name or UID). Default: "none".
+	Mode string `json:"mode,omitempty"`
+}
+
+// PodDNS is the content of resolv.conf (resolv.conf(5)). Default: the host's.
+type PodDNS struct {
+	// Servers are IP addresses of name servers.
+	Servers []string `json:"servers,omitempty"`
+	// Searches are domains to look names up in.
+	Searches []string `json:"searches,omitempty"`
+	// Options are such as "ndots:5".
+	Options []string `json:"options,omitempty"`
+}
+
+// HostAlias is one line of /etc/hosts (hosts(5)).
+type HostAlias struct {
+	// IP is the address.
+	IP string `json:"ip"`
+	// Hostnames are its names, at least one.
+	Hostnames []string `json:"hostnames"`
+}
+
+// PodVolume is a volume: a name and exactly one source.
+type PodVolume struct {
+	// Name is what containers' volumeMounts refer to, unique in the pod:
+	// [a-zA-Z0-9][a-zA-Z0-9_-]{0,62}.
+	Name string `json:"name"`
+	// EmptyDir is a directory, empty at first, that dies with the pod.
+	EmptyDir *PodEmptyDir `json:"emptyDir,omitempty"`
+	// HostPath is something of the host, which outlives the pod.
+	HostPath *PodHostPath `json:"hostPath,omitempty"`
+}
+
+// PodEmptyDir is the source of a volume of the pod's own.
+type PodEmptyDir struct {
+	// Medium is "" (podrt's lasting directory on disk) or "Memory" (one tmpfs).
+	Medium string `json:"medium,omitempty"`
+	// SizeLimit is the size in bytes that the volume may grow to; 0 is no limit
+	// of its own. Only with medium "Memory": on disk nothing would enforce it.
+	// Default: 0.
+	SizeLimit int64 `json:"sizeLimit,omitempty"`
+}
+
+// PodHostPath is a path of the host as a volume.
+type PodHostPath struct {
+	// Path is absolute and clean.
+	Path string `json:"path"`
+	// Type is what must be there, with Kubernetes' words: "" (anything),
+	// "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket",
+	// "CharDevice", "BlockDevice".
+	Type string `json:"type,omitempty"`
+}
+
+// PodContainer is one of the pod's own containers: what its OCI bundle, the
+// directory containers/NAME, does not say.
+type PodContainer struct {
+	// Name is unique in the pod and names the container's bundle:
+	// [a-zA-Z0-9][a-zA-Z0-9_-]{0,62}.
+	Name string `json:"name"`
+	// Overlay puts the root file system under an overlay, so that the bundle
+	// stays unchanged. Default: false.
+	Overlay bool `json:"overlay,omitempty"`
+	// VolumeMounts are the pod's volumes that the container sees.
+	VolumeMounts []VolumeMount `json:"volumeMounts,omitempty"`
+}
+
+// VolumeMount puts a volume of the pod into a container.
+type VolumeMount struct {
+	// Name is that of the volume.
+	Name string `json:"name"`
+	// MountPath is where in the container: absolute, clean, not "/", once per
+	// container.
+	MountPath string `json:"mountPath"`
+	// SubPath is what of the volume to mount: relative, clean, without "..".
+	// Default: all of it.
+	SubPath string `json:"subPath,omitempty"`
+	// ReadOnly mounts it read-only. Default: false.
+	ReadOnly bool `json:"readOnly,omitempty"`
+}

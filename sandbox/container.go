@@ -1,0 +1,216 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/opencontainers/runc/libcontainer"
+	"github.com/opencontainers/runc/libcontainer/configs"
+	"github.com/opencontainers/runc/libcontainer/utils"
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"github.com/podrt/podrt/cgroups"
+
+	// Without it libcontainer's cgroup manager has no device rules.
+	_ "github.com/opencontainers/cgroups/devices"
+)
+
+// Container is one OCI container in libcontainer's state root. Its methods may
+// be called from several goroutines; any number of containers may be created,
+// started and waited for at once in one process.
+type Container struct {
+	root string
+	lc   *libcontainer.Container
+
+	limits *specs.LinuxResources // known to who created the container
+}
+
+// ID returns the container's id.
+func (c *Container) ID() string { return c.lc.ID() }
+
+// Root returns the directory that holds the container's state directory.
+func (c *Container) Root() string { return c.root }
+
+// Bundle returns the absolute path of the bundle that the container was made
+// from, without symbolic links.
+func (c *Container) Bundle() string {
+	bundle, _ := utils.SearchLabels(c.lc.Config().Labels, "bundle")
+	return bundle
+}
+
+// Annotations returns the annotations of the container's spec.
+func (c *Container) Annotations() map[string]string {
+	_, annotations := utils.Annotations(c.lc.Config().Labels)
+	return annotations
+}
+
+// LoadContainer returns the container with that id, or ErrNotExist; a container
+// whose creation was cut short counts as not existing (see DeleteContainer).
+func LoadContainer(root, id string) (*Container, error) {
+	lc, err := libcontainer.Load(root, id)
+	if err != nil {
+		return nil, err
+	}
+	return &Container{root: root, lc: lc}, nil
+}
+
+// StartInit starts the container's init, which sets the container up and then
+// waits for Start. On an error nothing of the container is left.
+func (c *Container) StartInit(p *Process) error { return c.startInit(p, c.lc.Start) }
+
+// RunInit is StartInit and Start in one. On an error nothing of the container
+// is left.
+func (c *Container) RunInit(p *Process) error { return c.startInit(p, c.lc.Run) }
+
+func (c *Container) startInit(p *Process, start func(*libcontainer.Process) error) error {
+	lp, err := p.prepare(true)
+	if err == nil {
+		err = start(lp)
+	}
+	if err == nil {
+		return nil
+	}
+	// The kernel only says that there is no such file; say what is missing.
+	if why := cgroups.Check(c.limits); errors.Is(why, errors.ErrUnsupported) {
+		err = fmt.Errorf("%w (%w)", err, why)
+	}
+	// RunInit can fail with the init alive, waiting at its fifo.
+	if lp != nil {
+		_ = lp.Signal(unix.SIGKILL)
+		_, _ = p.Wait()
+	}
+	if derr := c.lc.Destroy(); derr != nil {
+		return fmt.Errorf("%w; clean up: %w", err, derr)
+	}
+	return err
+}
+
+// Start lets the waiting init of a created container run the container's
+// command.
+func (c *Container) Start() error {
+	if err := c.CheckStart(); err != nil {
+		return err
+	}
+	return c.lc.Exec()
+}
+
+// CheckStart tells whether there is an init that waits for Start.
+func (c *Container) CheckStart() error {
+	status, err := c.Status()
+	if err != nil {
+		return err
+	}
+	switch status {
+	case StatusCreated:
+		return nil
+	case StatusStopped:
+		return errors.New("cannot start a container that has stopped")
+	case StatusRunning:
+		return errors.New("cannot start an already running container")
+	default:
+		return fmt.Errorf("cannot start a container in the %s state", status)
+	}
+}
+
+// CheckExec tells whether a process can be started in the container. In a
+// paused one it could, but would not run.
+func (c *Container) CheckExec(ignorePaused bool) error {
+	status, err := c.Status()
+	switch {
+	case err != nil:
+		return err
+	case status == StatusStopped:
+		return errors.New("cannot exec in a stopped container")
+	case status == StatusPaused && !ignorePaused:
+		return errors.New("cannot exec in a paused container (use --ignore-paused to override)")
+	}
+	return nil
+}
+
+// ExecSpec is the process of the container's bundle with another command.
+func (c *Container) ExecSpec(args []string) (*specs.Process, error) {
+	if len(args) == 0 {
+		return nil, errors.New("exec args cannot be empty")
+	}
+	bundle := c.Bundle()
+	if bundle == "" {
+		return nil, errors.New("bundle not found in labels")
+	}
+	spec, err := LoadSpec(bundle)
+	if err != nil {
+		return nil, err
+	}
+	spec.Process.Args = args
+	return spec.Process, nil
+}
+
+// StartExec starts one more process in the container. The process is in the
+// container's cgroup, or in p.SubCgroups below it.
+func (c *Container) StartExec(p *Process) error {
+	lp, err := p.prepare(false)
+	if err != nil {
+		return err
+	}
+	return c.lc.Run(lp)
+}
+
+// Signal sends sig to the container's init. SIGKILL goes to all of the
+// container's processes when its PID namespace is not its own, also when its
+// init is gone. With all set, a container that is not running is no error.
+func (c *Container) Signal(sig unix.Signal, all bool) error {
+	err := c.lc.Signal(sig)
+	if all && errors.Is(err, ErrNotRunning) {
+		return nil
+	}
+	return err
+}
+
+// Pause freezes the container's processes; ErrNotRunning if it has none.
+func (c *Container) Pause() error { return c.lc.Pause() }
+
+// Resume thaws the container's processes; ErrNotPaused if they are not frozen.
+func (c *Container) Resume() error { return c.lc.Resume() }
+
+// Pids lists the processes in the container's cgroup and below it, as seen
+// from the caller's PID namespace.
+func (c *Container) Pids() ([]int, error) { return c.lc.Processes() }
+
+// InitPID returns the container's init and its start time, in clock ticks
+// since boot (field 22 of proc_pid_stat(5)); zeros before it was started. The
+// process may have ended since: compare the start time before acting on the pid.
+func (c *Container) InitPID() (pid int, startTime uint64) {
+	state, err := c.lc.State()
+	if err != nil || state.InitProcessPid <= 0 {
+		return 0, 0
+	}
+	return state.InitProcessPid, state.InitProcessStartTime
+}
+
+// CgroupPath returns the container's cgroup as an absolute path below the
+// cgroup2 mount. The directory exists from StartInit to Delete.
+func (c *Container) CgroupPath() string {
+	state, err := c.lc.State()
+	if err != nil {
+		return ""
+	}
+	return state.CgroupPaths[""]
+}
+
+// HostRoot returns the host's ids of the container's root user and group.
+func (c *Container) HostRoot() (uid, gid int, err error) {
+	config := c.lc.Config()
+	if uid, err = config.HostRootUID(); err != nil {
+		return 0, 0, err
+	}
+	if gid, err = config.HostRootGID(); err != nil {
+		return 0, 0, err
+	}
+	return uid, gid, nil
+}
+
+// ownsPIDs reports whether the end of the container's init ends all of its
+// processes.
+func (c *Container) ownsPIDs() bool {
+	return c.lc.Config().Namespaces.IsPrivate(configs.NEWPID)
+}

@@ -1,0 +1,172 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/podrt/podrt/cgroups"
+)
+
+// ErrStillRunning is what Delete returns when the container's processes do not
+// end although they were killed, as one in uninterruptible sleep does not.
+var ErrStillRunning = errors.New("container init still running")
+
+// DeleteContainer deletes the container with that id. What a creation that was
+// cut short has left is removed as well, with any process in its cgroup; for it
+// and for a container that does not exist the result is ErrNotExist, or nil
+// with force.
+func DeleteContainer(ctx context.Context, root, id string, force bool) error {
+	c, err := LoadContainer(root, id)
+	switch {
+	case err == nil:
+		return c.Delete(ctx, force)
+	case !errors.Is(err, ErrNotExist):
+		return err
+	}
+	if rerr := removeHalfMade(ctx, filepath.Join(root, id)); rerr != nil {
+		return rerr
+	}
+	if force {
+		return nil
+	}
+	return err
+}
+
+// RemoveContainer is DeleteContainer below the store's container root, for a
+// container that may be a member of one of its pods.
+func (s *Store) RemoveContainer(ctx context.Context, id string, force bool) error {
+	root := s.containerRoot()
+	pod := podOf(root, id)
+	if err := DeleteContainer(ctx, root, id, force); err != nil {
+		return err
+	}
+	return s.LeavePod(pod, id)
+}
+
+// podOf returns the UID of the pod that a container, perhaps half made, is in.
+func podOf(root, id string) string {
+	if c, err := LoadContainer(root, id); err == nil {
+		return c.Annotations()[AnnotationPod]
+	} else if !errors.Is(err, ErrNotExist) {
+		return ""
+	}
+	if in, err := readIntent(filepath.Join(root, id)); err == nil && in != nil {
+		return in.Pod
+	}
+	return ""
+}
+
+// removeHalfMade removes a container that has a state directory but no state.
+// The id that dir ends in was found valid.
+func removeHalfMade(ctx context.Context, dir string) error {
+	if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	in, err := readIntent(dir)
+	if err != nil {
+		return err
+	}
+	if in != nil {
+		if err := killCgroup(ctx, in.cgroup()); err != nil {
+			return err
+		}
+		if err := in.destroyCgroup(); err != nil {
+			return err
+		}
+	}
+	return removeStateDir(dir)
+}
+
+// Delete removes a stopped or created container: cgroup, state and, with
+// force, also the processes of a running or paused one. It returns as soon as
+// the last process has ended, and ErrStillRunning if ctx is done before. Then
+// the poststop hooks run.
+func (c *Container) Delete(ctx context.Context, force bool) error {
+	status, err := c.Status()
+	if err != nil {
+		return err
+	}
+	if !force && status != StatusStopped && status != StatusCreated {
+		return fmt.Errorf("cannot delete container %s that is not stopped: %s", c.ID(), status)
+	}
+	// Even a stopped container can have processes in its cgroup, if its PID
+	// namespace is not its own.
+	if force || status == StatusCreated || !c.ownsPIDs() {
+		if err := c.kill(ctx); err != nil {
+			return err
+		}
+	}
+	return c.lc.Destroy()
+}
+
+// kill ends all of the container's processes and waits until they are gone.
+func (c *Container) kill(ctx context.Context) error {
+	init, err := c.openInit()
+	if err != nil {
+		return err
+	}
+	if init != nil {
+		defer init.Close()
+		if err := unix.PidfdSendSignal(int(init.Fd()), unix.SIGKILL, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
+			return fmt.Errorf("unable to signal init: %w", err)
+		}
+	}
+	// An init with a PID namespace of its own takes all others with it, but
+	// not those in namespaces beside it that share its cgroup; without one,
+	// all are left. SIGKILL reaches frozen processes (cgroup v2).
+	err = killCgroup(ctx, cgroups.Path(c.CgroupPath()))
+	if err != nil && !c.lc.Config().RootlessCgroups {
+		return err
+	}
+	if init == nil {
+		return nil
+	}
+	err = waitProcess(ctx, init)
+	if ctx.Err() != nil {
+		return ErrStillRunning
+	}
+	return err
+}
+
+// openInit opens a pidfd on the container's init; nil if it has ended.
+func (c *Container) openInit() (*os.File, error) {
+	pid, start := c.InitPID()
+	if pid == 0 {
+		return nil, nil
+	}
+	f, err := openProcess(pid, start)
+	if errors.Is(err, unix.ESRCH) || errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open container init: %w", err)
+	}
+	return f, nil
+}
+
+// killCgroup kills every process in the cgroup and below it and waits until
+// none is left; nil when there is no such cgroup.
+func killCgroup(ctx context.Context, path cgroups.Path) error {
+	if path == "" {
+		return nil
+	}
+	busy, err := path.Populated()
+	if err == nil && busy {
+		if err = path.Kill(); err == nil {
+			err = path.WaitEmpty(ctx)
+		}
+	}
+	switch {
+	case err == nil || errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENODEV):
+		return nil
+	case ctx.Err() != nil:
+		return fmt.Errorf("%w: %w", ErrStillRunning, err)
+	}
+	return fmt.Errorf("unable to kill all processes: %w", err)
+}

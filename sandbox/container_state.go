@@ -1,0 +1,134 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// Status is what a container is doing, as in the runtime specification and
+// with "paused" added.
+type Status string
+
+// The states of a container that exists.
+const (
+	StatusCreated Status = "created" // init waits to be started
+	StatusRunning Status = "running"
+	StatusPaused  Status = "paused"
+	StatusStopped Status = "stopped"
+)
+
+// ContainerState is what `state` and `list` print of a container: the OCI
+// state and runc's additions, field by field in runc's order.
+type ContainerState struct {
+	Version        string            `json:"ociVersion"`
+	ID             string            `json:"id"`
+	InitProcessPid int               `json:"pid"` // 0 when stopped
+	Status         Status            `json:"status"`
+	Bundle         string            `json:"bundle"`
+	Rootfs         string            `json:"rootfs"`
+	Created        time.Time         `json:"created"` // UTC
+	Annotations    map[string]string `json:"annotations,omitempty"`
+	Owner          string            `json:"owner"` // of the state directory; only filled in by ListContainers
+}
+
+// Status derives what the container is doing from the freezer, its init and
+// its fifo.
+func (c *Container) Status() (Status, error) {
+	s, err := c.lc.Status()
+	if err != nil {
+		return "", err
+	}
+	return Status(s.String()), nil
+}
+
+// State describes the container as it is now.
+func (c *Container) State() (*ContainerState, error) {
+	status, err := c.Status()
+	if err != nil {
+		return nil, err
+	}
+	state, err := c.lc.State()
+	if err != nil {
+		return nil, err
+	}
+	s := &ContainerState{
+		Version:        state.Config.Version,
+		ID:             state.ID,
+		InitProcessPid: state.InitProcessPid,
+		Status:         status,
+		Bundle:         c.Bundle(),
+		Rootfs:         state.Config.Rootfs,
+		Created:        state.Created,
+		Annotations:    c.Annotations(),
+	}
+	if status == StatusStopped {
+		s.InitProcessPid = 0
+	}
+	return s, nil
+}
+
+// ListContainers describes the containers below root, by id. Those that cannot
+// be read come back as errors beside the others. The error is about root
+// itself, and wraps fs.ErrNotExist when there is no such directory.
+func ListContainers(root string) ([]ContainerState, []error, error) {
+	entries, err := os.ReadDir(root)
+	if err != nil {
+		return nil, nil, err
+	}
+	var (
+		states []ContainerState
+		errs   []error
+	)
+	for _, e := range entries {
+		if !e.IsDir() {
+			continue
+		}
+		s, err := listed(root, e)
+		switch {
+		case err == nil:
+			states = append(states, *s)
+		case gone(filepath.Join(root, e.Name())): // deleted meanwhile
+		default:
+			errs = append(errs, err)
+		}
+	}
+	return states, errs, nil
+}
+
+func listed(root string, e os.DirEntry) (*ContainerState, error) {
+	info, err := e.Info()
+	if err != nil {
+		return nil, fmt.Errorf("load container %s: %w", e.Name(), err)
+	}
+	c, err := LoadContainer(root, e.Name())
+	if err != nil {
+		return nil, fmt.Errorf("load container %s: %w", e.Name(), err)
+	}
+	s, err := c.State()
+	if err != nil {
+		return nil, fmt.Errorf("status for %s: %w", e.Name(), err)
+	}
+	s.Owner = userName(info.Sys().(*syscall.Stat_t).Uid)
+	return s, nil
+}
+
+// userName names a user, or gives "#UID" when /etc/passwd does not know it.
+func userName(uid uint32) string {
+	id := strconv.FormatUint(uint64(uid), 10)
+	if u, err := user.LookupId(id); err == nil {
+		return u.Username
+	}
+	return "#" + id
+}
+
+func gone(path string) bool {
+	_, err := os.Lstat(path)
+	return errors.Is(err, fs.ErrNotExist)
+}

@@ -1,0 +1,38 @@
+// Package sandbox is podrt's model: Store, Pod and Container.
+//
+// # What a pod is
+//
+// A pod is a set of kernel objects with one name and one UID: namespaces, each
+// pinned by a bind mount so that they outlive every process; one cgroup-v2
+// parent with a leaf per container; shared storage that lives as long as the
+// pod; and options for how its containers run. The package orders the four
+// leaves that make these (nsenter, cgroups, netsetup, rootfs), launches
+// containers through libcontainer, writes state and rolls back. It is the only
+// importer of libcontainer.
+//
+// # On disk
+//
+//	RUN  = /run/podrt (a mount of its own with private propagation)
+//	RUN/pods/UID/lock                 flock: shared to add a container, exclusive to create, start, remove
+//	RUN/pods/UID/monitor              flock held by the process that is the parent of the pod's containers
+//	RUN/pods/UID/pod.json             record: facts and owned resources
+//	RUN/pods/UID/ns/KIND              namespace pins
+//	RUN/pods/UID/files/               hostname, hosts, resolv.conf, shm
+//	RUN/pods/UID/volumes/             memory-backed and bound volumes
+//	RUN/pods/UID/containers/NAME/     container.json, exit.json
+//	RUN/names/NAME -> UID             the name index; RUN/names/.lock guards it
+//	RUN/containers/ID/                libcontainer's root, for pods' and plain containers alike
+//	LIB  = /var/lib/podrt: pods/UID/  disk volumes, overlay uppers
+//	LOG  = /var/log/podrt: UID/       output of the containers of detached pods
+//
+// # What holds
+//
+// Intent first: a pod's record is on disk before any kernel object is made, and
+// every path derives from the UID, so that a SIGKILL at any instant leaves
+// something that removal by id cleans completely. Status is derived, never
+// stored. Files change by temporary file and rename. Removal is idempotent,
+// tries every step and joins the errors; a failed creation is rolled back by
+// the same removal.
+//
+// Lock order: names, pod (a joined pod's lock after the joiner's), container.
+package sandbox

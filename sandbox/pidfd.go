@@ -1,0 +1,86 @@
+package sandbox
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// processStart returns the start time of a process in clock ticks since boot
+// (proc_pid_stat(5), field 22). A zombie counts as gone: ESRCH.
+func processStart(pid int) (uint64, error) {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return 0, err
+	}
+	// comm may hold spaces and parentheses: the last one closes it.
+	i := bytes.LastIndexByte(b, ')')
+	fields := bytes.Fields(b[i+1:])
+	if i < 0 || len(fields) < 20 {
+		return 0, fmt.Errorf("read /proc/%d/stat: malformed", pid)
+	}
+	if s := fields[0][0]; s == 'Z' || s == 'X' {
+		return 0, unix.ESRCH
+	}
+	return strconv.ParseUint(string(fields[19]), 10, 64)
+}
+
+// openProcess opens a pidfd (pidfd_open(2), Linux 5.3) on the process that has
+// that PID and start time; ESRCH when it is gone and the PID perhaps another's.
+func openProcess(pid int, start uint64) (*os.File, error) {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("pidfd_open", err)
+	}
+	f := os.NewFile(uintptr(fd), "pidfd:"+strconv.Itoa(pid))
+	// After the open, so that the PID cannot change hands in between.
+	if now, err := processStart(pid); err != nil || now != start {
+		f.Close()
+		return nil, unix.ESRCH
+	}
+	return f, nil
+}
+
+// waitProcess waits until the process of a pidfd has ended; ctx's error when
+// that comes first.
+func waitProcess(ctx context.Context, pidfd *os.File) error {
+	// An eventfd turns the context's end into something poll(2) sees.
+	efd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		return os.NewSyscallError("eventfd", err)
+	}
+	cancel := os.NewFile(uintptr(efd), "eventfd")
+	stop := context.AfterFunc(ctx, func() { _, _ = cancel.Write([]byte{1, 0, 0, 0, 0, 0, 0, 0}) })
+	defer func() {
+		stop()
+		cancel.Close()
+	}()
+	fds := []unix.PollFd{{Fd: int32(pidfd.Fd()), Events: unix.POLLIN}, {Fd: int32(efd), Events: unix.POLLIN}}
+	for {
+		if _, err := unix.Poll(fds, -1); err != nil {
+			if errors.Is(err, unix.EINTR) {
+				continue
+			}
+			return os.NewSyscallError("poll", err)
+		}
+		if fds[0].Revents != 0 {
+			return nil
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+}
+
+// siginfoPID is si_pid of a siginfo that waitid(2) filled in: behind three
+// ints and, on 64-bit machines, their padding.
+func siginfoPID(info *unix.Siginfo) int {
+	const offset = (3*4 + unsafe.Sizeof(uintptr(0)) - 1) &^ (unsafe.Sizeof(uintptr(0)) - 1)
+	return int(*(*int32)(unsafe.Add(unsafe.Pointer(info), offset)))
+}

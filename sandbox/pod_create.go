@@ -1,0 +1,347 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/opencontainers/runc/libcontainer/exeseal"
+
+	"github.com/podrt/podrt/cgroups"
+	"github.com/podrt/podrt/netsetup"
+	"github.com/podrt/podrt/nsenter"
+	"github.com/podrt/podrt/rootfs"
+)
+
+// initLeaf is the cgroup leaf of the pod init. Container names cannot begin
+// with an underscore.
+const initLeaf = "_init"
+
+// initOOMScoreAdj is what the sandbox process of every Kubernetes runtime has.
+const initOOMScoreAdj = -998
+
+// CreatePod makes a pod: cgroup, namespaces, pins, files, volumes; no
+// container. What spec leaves out is filled in. The pod's bundle, if it has
+// one, is recorded so that its containers can be launched; spec may be its own
+// or differ in what is not about containers. On an error nothing of the pod is
+// left.
+func (s *Store) CreatePod(ctx context.Context, spec *PodSpec, bundle *PodBundle) (*Pod, error) {
+	p, err := s.planPod(spec)
+	if err != nil {
+		return nil, err
+	}
+	if bundle != nil {
+		if err := bundle.CheckRoots(); err != nil {
+			return nil, err
+		}
+		p.rec.Bundle = bundle.Dir
+	}
+	if err := s.prepare(); err != nil {
+		return nil, err
+	}
+	lock, err := s.record(p)
+	if err != nil {
+		return nil, err
+	}
+	defer lock.Close()
+	if err := p.build(ctx); err != nil {
+		err = fmt.Errorf("create pod %q: %w", p.Name(), err)
+		// Not ctx: what a cancelled creation made must go all the same.
+		return nil, errors.Join(err, p.teardown(context.WithoutCancel(ctx), true))
+	}
+	return p, nil
+}
+
+// planPod checks everything that can be checked before anything is made and
+// returns the pod as it will be recorded.
+func (s *Store) planPod(spec *PodSpec) (*Pod, error) {
+	spec.setDefaults()
+	if err := spec.Validate(); err != nil {
+		return nil, err
+	}
+	if unix.Geteuid() != 0 {
+		return nil, fmt.Errorf("create pod %q: must be root (effective uid is %d)", spec.Metadata.Name, unix.Geteuid())
+	}
+	parent, err := cgroups.Resolve(orDefault(spec.CgroupParent, "/podrt"))
+	if err != nil {
+		return nil, err
+	}
+	boot, err := bootID()
+	if err != nil {
+		return nil, err
+	}
+	uid := spec.Metadata.UID
+	if uid == "" {
+		uid = newUID()
+	}
+	p := &Pod{store: s, dir: s.podDir(uid), rec: podRecord{
+		Version: recordVersion, UID: uid, Name: spec.Metadata.Name, BootID: boot,
+		Created: time.Now().UTC(), Spec: spec,
+		Cgroup:        string(parent.Leaf(uid)),
+		ContainerRoot: s.containerRoot(),
+	}}
+	if err := p.cgroup().Check(spec.Resources); err != nil {
+		return nil, err
+	}
+	p.rec.CgroupParents = missing(string(parent))
+	mode, err := netsetup.ParseMode(spec.Network.Mode)
+	if err != nil {
+		return nil, err
+	}
+	if mode.Kind == netsetup.Container {
+		target, err := s.Pod(mode.Pod)
+		if err != nil {
+			return nil, fmt.Errorf("join network of pod %q: %w", mode.Pod, err)
+		}
+		if err := target.verify(); err != nil {
+			return nil, fmt.Errorf("join network: %w", err)
+		}
+		if _, ok := target.pin(nsenter.Net); !ok {
+			return nil, fmt.Errorf("join network of pod %q: it uses the host's network and has none of its own", mode.Pod)
+		}
+		p.rec.JoinsNet = target.UID()
+	}
+	return p, nil
+}
+
+// missing lists dir and its ancestors that do not exist, top first.
+func missing(dir string) []string {
+	var out []string
+	for ; dir != "/" && dir != "."; dir = filepath.Dir(dir) {
+		if _, err := os.Lstat(dir); err == nil {
+			break
+		}
+		out = append([]string{dir}, out...)
+	}
+	return out
+}
+
+// newUID returns a random UUID (RFC 9562, version 4).
+func newUID() string {
+	var b [16]byte
+	// Not crypto/rand, whose self-tests would be paid at every container start.
+	// 16 bytes come whole or not at all once the pool is ready (getrandom(2)).
+	for {
+		if n, err := unix.Getrandom(b[:], 0); n == len(b) && err == nil {
+			break
+		}
+	}
+	b[6] = b[6]&0x0f | 0x40
+	b[8] = b[8]&0x3f | 0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[0:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+// record publishes the pod's intent: its directory with lock and record
+// appears under its UID in one rename, and its name points there. It returns
+// the pod's lock, held.
+func (s *Store) record(p *Pod) (_ *os.File, retErr error) {
+	names, err := s.lockNames()
+	if err != nil {
+		return nil, err
+	}
+	defer names.Close()
+	_ = s.sweep() // what it cannot remove is not in this pod's way, and Sweep tells
+
+	link := s.nameLink(p.Name())
+	if uid, err := os.Readlink(link); err == nil {
+		return nil, fmt.Errorf("pod %q (%s): %w", p.Name(), uid, ErrPodExist)
+	}
+	if _, err := os.Lstat(p.dir); err == nil {
+		return nil, fmt.Errorf("pod with UID %q: %w", p.UID(), fs.ErrExist)
+	}
+	if _, err := os.Lstat(p.rec.Cgroup); err == nil {
+		return nil, fmt.Errorf("create pod %q: cgroup %q exists already", p.Name(), p.rec.Cgroup)
+	}
+
+	tmp, err := os.MkdirTemp(s.podsDir(), newPrefix)
+	if err != nil {
+		return nil, fmt.Errorf("write state: %w", err)
+	}
+	defer func() {
+		if retErr != nil {
+			_ = os.RemoveAll(tmp)
+			_ = os.RemoveAll(p.dir)
+			_ = os.Remove(link)
+		}
+	}()
+	for _, dir := range []string{"ns", "files", "containers"} {
+		if err := os.Mkdir(filepath.Join(tmp, dir), 0o700); err != nil {
+			return nil, fmt.Errorf("write state: %w", err)
+		}
+	}
+	lock, err := os.OpenFile(filepath.Join(tmp, "lock"), os.O_RDWR|os.O_CREATE|os.O_EXCL|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("write state: %w", err)
+	}
+	defer func() {
+		if retErr != nil {
+			lock.Close()
+		}
+	}()
+	if err := flock(lock, unix.LOCK_EX); err != nil {
+		return nil, fmt.Errorf("lock pod %q: %w", p.Name(), err)
+	}
+	if err := writeJSON(filepath.Join(tmp, "pod.json"), &p.rec); err != nil {
+		return nil, err
+	}
+	if err := os.Symlink(p.UID(), link); err != nil {
+		return nil, fmt.Errorf("write state: %w", err)
+	}
+	if err := os.Rename(tmp, p.dir); err != nil {
+		return nil, fmt.Errorf("write state: %w", err)
+	}
+	return lock, nil
+}
+
+// build makes the pod's kernel objects; the record is on disk and the lock held.
+func (p *Pod) build(ctx context.Context) error {
+	cg := p.cgroup()
+	if _, err := cgroups.Create(cg); err != nil {
+		return err
+	}
+	if p.rec.Spec.Resources != nil {
+		if err := cg.Apply(p.rec.Spec.Resources); err != nil {
+			return err
+		}
+	}
+	if err := p.makeFiles(); err != nil {
+		return err
+	}
+	if err := p.makeLibDir(); err != nil {
+		return err
+	}
+	if err := p.makeVolumes(); err != nil {
+		return err
+	}
+	if err := p.makeNamespaces(ctx); err != nil {
+		return err
+	}
+	// Only now: a cgroup that has controllers enabled for its children takes no
+	// processes itself, and the sandbox process was one.
+	if err := cg.Enable(); err != nil {
+		return err
+	}
+	p.rec.Ready = true
+	return p.save()
+}
+
+// makeNamespaces has the sandbox process make and pin what the pod shares.
+func (p *Pod) makeNamespaces(ctx context.Context) (retErr error) {
+	spec := p.rec.Spec
+	cfg := nsenter.Config{
+		PinDir:      p.nsDir(),
+		Sysctls:     spec.Sysctls,
+		OOMScoreAdj: initOOMScoreAdj,
+	}
+	if spec.UserNamespace != nil {
+		cfg.Kinds = append(cfg.Kinds, nsenter.User)
+		cfg.UIDMappings, cfg.GIDMappings = idMaps(spec.UserNamespace.UIDMappings), idMaps(spec.UserNamespace.GIDMappings)
+	}
+	for _, kind := range []nsenter.Kind{nsenter.Cgroup, nsenter.IPC, nsenter.UTS, nsenter.Net, nsenter.Time, nsenter.PID} {
+		if !p.shares(kind) || p.usesHost(kind) || kind == nsenter.Net && p.rec.JoinsNet != "" {
+			continue
+		}
+		cfg.Kinds = append(cfg.Kinds, kind)
+	}
+	for clock, o := range spec.TimeOffsets {
+		if cfg.TimeOffsets == nil {
+			cfg.TimeOffsets = make(map[string]nsenter.TimeOffset, len(spec.TimeOffsets))
+		}
+		cfg.TimeOffsets[clock] = nsenter.TimeOffset{Secs: o.Secs, Nanosecs: o.Nanosecs}
+	}
+	if p.shares(nsenter.UTS) && !p.usesHost(nsenter.UTS) {
+		cfg.Hostname, cfg.Domainname = spec.Hostname, spec.Domainname
+	}
+	if len(cfg.Kinds) > 0 {
+		var err error
+		if cfg.Cgroup, err = p.cgroup().Open(); err != nil {
+			return err
+		}
+		defer cfg.Cgroup.Close()
+		if p.shares(nsenter.PID) && !p.usesHost(nsenter.PID) {
+			leaf, err := p.cgroup().CreateLeaf(initLeaf)
+			if err != nil {
+				return err
+			}
+			if cfg.InitCgroup, err = leaf.Open(); err != nil {
+				return err
+			}
+			defer cfg.InitCgroup.Close()
+			// The pod init is seen by the pod's containers as /proc/1/exe: a
+			// sealed copy cannot be written or replaced through it (CVE-2019-5736).
+			if cfg.Exe, err = exeseal.CloneSelfExe(p.filesDir()); err != nil {
+				return fmt.Errorf("seal executable of the pod init: %w", err)
+			}
+			defer cfg.Exe.Close()
+		}
+		res, err := nsenter.Create(cfg)
+		if err != nil {
+			return err
+		}
+		if res.InitPidFD != nil {
+			res.InitPidFD.Close()
+		}
+		p.rec.Pins, p.rec.InitPID, p.rec.InitStart = res.Pins, res.InitPID, res.InitStart
+	}
+	if p.rec.JoinsNet != "" {
+		return p.pinJoinedNet()
+	}
+	return nil
+}
+
+// pinJoinedNet pins the target's network namespace once more as this pod's
+// own, so that it stays what it is even if the target is removed by force.
+// The target is locked meanwhile: its removal looks for pods that joined it
+// under its exclusive lock and finds this one, whose record says so already.
+func (p *Pod) pinJoinedNet() error {
+	target, err := p.store.load(p.rec.JoinsNet)
+	if err != nil {
+		return fmt.Errorf("join network: %w", err)
+	}
+	lock, err := target.lock(unix.LOCK_SH)
+	if err != nil {
+		return fmt.Errorf("join network: %w", err)
+	}
+	defer lock.Close()
+	if err := target.verify(); err != nil {
+		return fmt.Errorf("join network: %w", err)
+	}
+	theirs, _ := target.pin(nsenter.Net)
+	pin, err := nsenter.PinPath(theirs.Path, filepath.Join(p.nsDir(), string(nsenter.Net)), nsenter.Net)
+	if err != nil {
+		return fmt.Errorf("join network of pod %q: %w", target.Name(), err)
+	}
+	p.rec.Pins = append(p.rec.Pins, pin)
+	return nil
+}
+
+func idMaps(in []IDMapping) []nsenter.IDMap {
+	out := make([]nsenter.IDMap, len(in))
+	for i, m := range in {
+		out[i] = nsenter.IDMap{ContainerID: m.ContainerID, HostID: m.HostID, Size: m.Size}
+	}
+	return out
+}
+
+// makeFiles writes the pod's hostname, hosts and resolv.conf, and mounts its
+// /dev/shm.
+func (p *Pod) makeFiles() error {
+	spec := p.rec.Spec
+	files, err := p.files()
+	if err != nil {
+		return err
+	}
+	if err := netsetup.WriteFiles(p.filesDir(), files); err != nil {
+		return err
+	}
+	if p.shares(nsenter.IPC) && !p.usesHost(nsenter.IPC) {
+		return rootfs.MountShm(p.shmDir(), spec.ShmSize)
+	}
+	return nil
+}

@@ -1,0 +1,125 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// Membership is a container that a caller makes in a pod with `create --pod`.
+// It holds the pod's lock shared, so that the pod cannot be removed meanwhile.
+type Membership struct {
+	pod  *Pod
+	lock *os.File
+	dir  *os.File // the container's directory, locked: its creation is in progress
+	id   string
+}
+
+// JoinPod rewrites spec so that the container id, made next by the caller, runs
+// in the pod, and records it as a member. The caller ends with Close or, when
+// the container was not made, with Abort.
+func (s *Store) JoinPod(ref, id, bundle string, spec *specs.Spec) (_ *Membership, retErr error) {
+	p, err := s.Pod(ref)
+	if err != nil {
+		return nil, err
+	}
+	lock, err := p.lock(unix.LOCK_SH)
+	if err != nil {
+		return nil, err
+	}
+	m := &Membership{pod: p, lock: lock, id: id}
+	defer func() {
+		if retErr != nil {
+			lock.Close()
+		}
+	}()
+	if err := p.verify(); err != nil {
+		return nil, err
+	}
+	if id == initLeaf || p.rec.Spec.container(id) != nil {
+		return nil, fmt.Errorf("container %q: the pod %q has one of that name", id, p.Name())
+	}
+	root := s.containerRoot()
+	if m.dir, err = p.claimContainer(root, id); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if retErr != nil {
+			retErr = errors.Join(retErr, p.dropContainer(id), m.dir.Close())
+		}
+	}()
+	rec := containerRecord{Name: id, ID: id, Root: root, Bundle: bundle}
+	if err := writeJSON(filepath.Join(m.dir.Name(), "container.json"), &rec); err != nil {
+		return nil, err
+	}
+	// An engine says where its containers' cgroups are.
+	var engine string
+	if spec.Linux != nil {
+		engine = spec.Linux.CgroupsPath
+	}
+	if err := p.join(spec, id, nil); err != nil {
+		return nil, fmt.Errorf("container %q: %w", id, err)
+	}
+	if engine != "" {
+		spec.Linux.CgroupsPath = engine
+	}
+	return m, nil
+}
+
+// claimContainer makes and locks the directory of a container's record. One
+// that a killed creation left, with no container behind it, is taken over.
+func (p *Pod) claimContainer(root, id string) (*os.File, error) {
+	dir := p.containerDir(id)
+	mkdirErr := os.Mkdir(dir, 0o700)
+	if mkdirErr != nil && !errors.Is(mkdirErr, fs.ErrExist) {
+		return nil, fmt.Errorf("write state: %w", mkdirErr)
+	}
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, fmt.Errorf("write state: %w", err)
+	}
+	taken := flock(f, unix.LOCK_EX|unix.LOCK_NB) != nil
+	if !taken && mkdirErr != nil {
+		_, err := LoadContainer(root, id)
+		taken = !errors.Is(err, ErrNotExist)
+	}
+	if taken {
+		f.Close()
+		return nil, fmt.Errorf("container %q: the pod %q has one of that name", id, p.Name())
+	}
+	return f, nil
+}
+
+// Close ends the creation of a member that now exists.
+func (m *Membership) Close() error { return errors.Join(m.dir.Close(), m.lock.Close()) }
+
+// Abort takes the record of a container that was not made back.
+func (m *Membership) Abort() error {
+	return errors.Join(m.pod.dropContainer(m.id), m.Close())
+}
+
+// LeavePod drops a deleted container's record from its pod, which its
+// annotation AnnotationPod names; it does nothing for a container without one
+// or whose pod is gone.
+func (s *Store) LeavePod(podUID, id string) error {
+	if podUID == "" || filepath.Base(podUID) != podUID {
+		return nil
+	}
+	p, err := s.load(podUID)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	rec := containerRecord{}
+	if err := readJSON(filepath.Join(p.containerDir(id), "container.json"), &rec); err != nil || rec.Own {
+		return ignoreNotExist(err)
+	}
+	return p.dropContainer(id)
+}

@@ -1,0 +1,224 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"github.com/podrt/podrt/cgroups"
+	"github.com/podrt/podrt/rootfs"
+)
+
+// launchWidth is how many containers are created at once. Creation is bound by
+// CPU (page faults, the eBPF verifier) and by the fork lock: two cores are full
+// at three or four, more does no harm up to here.
+const launchWidth = 8
+
+// Stdio opens the standard streams of a container; stdin may be nil for
+// /dev/null. Launch closes what it returns.
+type Stdio func(container string) (stdin, stdout, stderr *os.File, err error)
+
+// member is one of the pod's own containers while its parent is this process.
+type member struct {
+	rec  containerRecord
+	c    *Container
+	proc *Process
+	exit ExitRecord
+}
+
+// StartError is a container of a pod that could not be launched.
+type StartError struct {
+	Container string
+	Err       error
+}
+
+func (e *StartError) Error() string { return fmt.Sprintf("container %q: %v", e.Container, e.Err) }
+func (e *StartError) Unwrap() error { return e.Err }
+
+// launch creates all containers of the pod's bundle concurrently and starts
+// them in the order of pod.json. The pod's lock is held exclusively. On an
+// error no container is left.
+func (p *Pod) launch(ctx context.Context, bundle *PodBundle, stdio Stdio) (_ []*member, retErr error) {
+	members := make([]*member, len(bundle.Containers))
+	errs := make([]error, len(members))
+	defer func() {
+		if retErr != nil {
+			for _, m := range members {
+				if m != nil {
+					retErr = errors.Join(retErr, p.discard(context.WithoutCancel(ctx), m))
+				}
+			}
+		}
+	}()
+	var wg sync.WaitGroup
+	width := make(chan struct{}, launchWidth)
+	for i, bc := range bundle.Containers {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			width <- struct{}{}
+			defer func() { <-width }()
+			members[i], errs[i] = p.createMember(ctx, bc, stdio)
+			if errs[i] != nil {
+				errs[i] = &StartError{Container: bc.Name, Err: errs[i]}
+			}
+		}()
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return members, err
+	}
+	for _, m := range members {
+		if err := ctx.Err(); err != nil {
+			return members, err
+		}
+		if err := m.c.Start(); err != nil {
+			return members, &StartError{Container: m.rec.Name, Err: err}
+		}
+	}
+	return members, nil
+}
+
+// createMember makes one container up to the point where its init waits to be
+// started. A returned member, also one returned with an error, must be discarded
+// or waited for.
+func (p *Pod) createMember(ctx context.Context, bc BundleContainer, stdio Stdio) (*member, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	m := &member{rec: containerRecord{
+		Name: bc.Name, ID: p.containerID(bc.Name), Root: p.rec.ContainerRoot, Bundle: bc.Dir, Own: true,
+	}}
+	dir := p.containerDir(bc.Name)
+	// A directory without a record is what a killed start or removal left:
+	// discardEnded has taken all others.
+	if err := os.RemoveAll(dir); err != nil {
+		return nil, fmt.Errorf("write state: %w", err)
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("write state: %w", err)
+	}
+	if err := writeJSON(filepath.Join(dir, "container.json"), &m.rec); err != nil {
+		return m, err
+	}
+	spec, err := p.containerSpec(bc)
+	if err != nil {
+		return m, err
+	}
+	stdin, stdout, stderr, err := stdio(bc.Name)
+	if err != nil {
+		return m, err
+	}
+	defer func() {
+		for _, f := range []*os.File{stdin, stdout, stderr} {
+			if f != nil {
+				f.Close()
+			}
+		}
+	}()
+	m.c, err = CreateContainer(ContainerConfig{Root: m.rec.Root, ID: m.rec.ID, Bundle: bc.Dir, Spec: spec})
+	if err != nil {
+		return m, err
+	}
+	m.proc = &Process{Spec: spec.Process}
+	// A nil *os.File in an io.Reader would not be a nil reader.
+	if stdin != nil {
+		m.proc.Stdin = stdin
+	}
+	m.proc.Stdout, m.proc.Stderr = stdout, stderr
+	if err := m.c.StartInit(m.proc); err != nil {
+		m.c, m.proc = nil, nil // nothing of it is left
+		return m, err
+	}
+	return m, nil
+}
+
+// discard undoes createMember.
+func (p *Pod) discard(ctx context.Context, m *member) error {
+	if m.c != nil {
+		if err := m.c.Signal(unix.SIGKILL, true); err != nil && !errors.Is(err, ErrNotRunning) {
+			return err
+		}
+	}
+	if m.proc != nil {
+		_, _ = m.proc.Wait()
+	}
+	return p.deleteContainer(ctx, m.rec)
+}
+
+func (p *Pod) overlayDir(name string) string {
+	return filepath.Join(p.libDir(), "containers", name)
+}
+
+// containerSpec is the OCI spec of one of the pod's own containers, as it runs.
+func (p *Pod) containerSpec(bc BundleContainer) (*specs.Spec, error) {
+	spec := bc.Config
+	pc := p.rec.Spec.container(bc.Name)
+	if pc == nil {
+		return nil, fmt.Errorf("container %q is not in the pod's specification", bc.Name)
+	}
+	root, err := rootfs.Root(bc.Dir, spec.Root.Path)
+	if err != nil {
+		return nil, err
+	}
+	if pc.Overlay {
+		if root, err = rootfs.Overlay(root, p.overlayDir(bc.Name)); err != nil {
+			return nil, err
+		}
+		if err := p.admit(p.overlayDir(bc.Name)); err != nil {
+			return nil, err
+		}
+	}
+	spec.Root.Path = root
+	if err := p.join(spec, bc.Name, pc.VolumeMounts); err != nil {
+		return nil, fmt.Errorf("config.json: %w", err)
+	}
+	return spec, nil
+}
+
+// await waits for the container's end and records it. What the container left
+// in its cgroup leaf, which happens when it shares a PID namespace, is killed.
+func (p *Pod) await(m *member) error {
+	status, err := m.proc.Wait()
+	leaf := p.cgroup().Leaf(m.rec.Name)
+	m.exit = exitRecord(status, p.cgroup(), leaf)
+	errs := []error{err, ignoreNotExist(leaf.Kill())}
+	dir := p.containerDir(m.rec.Name)
+	if _, err := os.Stat(dir); err == nil { // the pod may have been removed meanwhile
+		errs = append(errs, ignoreNotExist(writeJSON(filepath.Join(dir, "exit.json"), &m.exit)))
+	}
+	return errors.Join(errs...)
+}
+
+// exitRecord describes a wait status. The OOM killer sends SIGKILL; a shell
+// whose child it killed exits with 137; oom_kill in the leaf's memory.events
+// says that it struck there, whoever's limit was hit (cgroup-v2,
+// "memory.events"). The local events say whose limit it was.
+func exitRecord(ws unix.WaitStatus, pod, leaf cgroups.Path) ExitRecord {
+	r := ExitRecord{Cause: CauseExit, ExitCode: ws.ExitStatus(), FinishedAt: time.Now().UTC()}
+	if ws.Signaled() {
+		r.Cause, r.ExitCode, r.Signal = CauseSignal, 128+int(ws.Signal()), unix.SignalName(ws.Signal())
+	}
+	if r.ExitCode != 128+int(unix.SIGKILL) {
+		return r
+	}
+	tree, local, err := leaf.MemoryEvents()
+	if err != nil || tree.OOMKill == 0 {
+		return r
+	}
+	r.Cause, r.OOMScope = CauseOOM, "container"
+	if local.OOM == 0 {
+		r.OOMScope = "host"
+		if _, local, err := pod.MemoryEvents(); err == nil && local.OOM > 0 {
+			r.OOMScope = "pod"
+		}
+	}
+	return r
+}

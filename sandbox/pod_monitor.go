@@ -1,0 +1,221 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Exit is how one container of a pod ended.
+type Exit struct {
+	Container string
+	ExitRecord
+}
+
+// RunContainers launches the containers of the pod's bundle and stays their
+// parent until all have ended. started is called once, when all run. When ctx
+// is cancelled the pod is stopped with its grace period; a second cancellation
+// by kill kills it. The process becomes a child subreaper, since containers in
+// the host's PID namespace leave orphans to their nearest one
+// (PR_SET_CHILD_SUBREAPER, Linux 3.4).
+//
+// If a container cannot be launched, none is left running and the error wraps
+// a *StartError for each.
+func (p *Pod) RunContainers(ctx context.Context, stdio Stdio, started func()) ([]Exit, error) {
+	members, monitor, err := p.startContainers(ctx, stdio)
+	if err != nil {
+		return nil, err
+	}
+	defer monitor.Close()
+	started()
+
+	ended := make(chan struct{})
+	stopDone := make(chan error, 1)
+	go func() {
+		select {
+		case <-ended:
+			stopDone <- nil
+		case <-ctx.Done():
+			stopDone <- p.stopMembers(context.WithoutCancel(ctx), p.grace())
+		}
+	}()
+	reaped := newReaper(members)
+	var wg sync.WaitGroup
+	errs := make([]error, len(members))
+	for i, m := range members {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			errs[i] = p.await(m)
+			reaped.kick()
+		}()
+	}
+	wg.Wait()
+	close(ended)
+	errs = append(errs, <-stopDone)
+	reaped.stop()
+
+	exits := make([]Exit, len(members))
+	for i, m := range members {
+		exits[i] = Exit{Container: m.rec.Name, ExitRecord: m.exit}
+	}
+	return exits, errors.Join(errs...)
+}
+
+// startContainers is the part of RunContainers that holds the pod's lock.
+func (p *Pod) startContainers(ctx context.Context, stdio Stdio) (_ []*member, _ *os.File, retErr error) {
+	lock, err := p.lock(unix.LOCK_EX)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer lock.Close()
+	if err := p.verify(); err != nil {
+		return nil, nil, err
+	}
+	if p.rec.Bundle == "" {
+		return nil, nil, fmt.Errorf("pod %q has no bundle and so no containers of its own to start", p.Name())
+	}
+	bundle, err := LoadPodBundle(p.rec.Bundle)
+	if err != nil {
+		return nil, nil, err
+	}
+	// The pod is what it was created as; a container that was added to the
+	// bundle since, or taken away, would be half of another pod.
+	if err := p.sameContainers(bundle); err != nil {
+		return nil, nil, err
+	}
+	monitor, err := p.lockMonitor()
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() {
+		if retErr != nil {
+			monitor.Close()
+		}
+	}()
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return nil, nil, fmt.Errorf("become child subreaper: %w", err)
+	}
+	if err := p.discardEnded(ctx); err != nil {
+		return nil, nil, err
+	}
+	members, err := p.launch(ctx, bundle, stdio)
+	if err != nil {
+		return nil, nil, err
+	}
+	return members, monitor, nil
+}
+
+func (p *Pod) sameContainers(b *PodBundle) error {
+	want := p.rec.Spec.Containers
+	same := len(want) == len(b.Containers)
+	for i := 0; same && i < len(want); i++ {
+		same = want[i].Name == b.Containers[i].Name
+	}
+	if !same {
+		return fmt.Errorf("bundle %q of pod %q has other containers than when the pod was made; remove the pod and make it again", p.rec.Bundle, p.Name())
+	}
+	return nil
+}
+
+// discardEnded removes the pod's own containers of an earlier run.
+func (p *Pod) discardEnded(ctx context.Context) error {
+	recs, err := p.containers()
+	if err != nil {
+		return err
+	}
+	for _, rec := range recs {
+		if !rec.Own {
+			continue
+		}
+		st, err := p.containerStatus(rec)
+		if err != nil {
+			return err
+		}
+		if st.alive() {
+			return fmt.Errorf("container %q is %s: %w", rec.Name, st.Status, ErrPodRunning)
+		}
+		if err := p.discard(ctx, &member{rec: rec}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *Pod) grace() time.Duration {
+	return time.Duration(*p.rec.Spec.TerminationGracePeriodSeconds) * time.Second
+}
+
+// reaper waits for adopted orphans without touching the containers' inits,
+// whose statuses belong to their own waiters: it peeks at the next dead child
+// (waitid(2), WNOWAIT) and takes it only if it is none of them.
+type reaper struct {
+	own     map[int]bool
+	signals chan os.Signal
+	kicks   chan struct{}
+	done    chan struct{}
+}
+
+func newReaper(members []*member) *reaper {
+	r := &reaper{
+		own:     make(map[int]bool, len(members)),
+		signals: make(chan os.Signal, 1),
+		kicks:   make(chan struct{}, 1),
+		done:    make(chan struct{}),
+	}
+	for _, m := range members {
+		r.own[m.proc.Pid()] = true
+	}
+	signal.Notify(r.signals, unix.SIGCHLD)
+	go func() {
+		defer close(r.done)
+		for {
+			r.reap()
+			select {
+			case _, ok := <-r.signals:
+				if !ok {
+					return
+				}
+			case <-r.kicks:
+			}
+		}
+	}()
+	return r
+}
+
+// kick looks again: a container's init has been waited for and no longer hides
+// the dead children behind it.
+func (r *reaper) kick() {
+	select {
+	case r.kicks <- struct{}{}:
+	default:
+	}
+}
+
+func (r *reaper) stop() {
+	signal.Stop(r.signals)
+	close(r.signals)
+	<-r.done
+	r.reap()
+}
+
+func (r *reaper) reap() {
+	for {
+		var info unix.Siginfo
+		err := unix.Waitid(unix.P_ALL, 0, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		pid := siginfoPID(&info)
+		if err != nil || pid == 0 || r.own[pid] {
+			return
+		}
+		_, _ = unix.Wait4(pid, nil, 0, nil)
+	}
+}

@@ -1,0 +1,170 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/podrt/podrt/cgroups"
+	"github.com/podrt/podrt/nsenter"
+	"github.com/podrt/podrt/rootfs"
+)
+
+// Remove removes the pod and all that it owns. Without force, a pod with a
+// live container (ErrPodRunning), or whose network another pod has joined, is
+// refused. Remove is idempotent: what a killed process left half made or half
+// removed goes as well.
+func (p *Pod) Remove(ctx context.Context, force bool) error {
+	lock, err := p.lock(unix.LOCK_EX)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	if !force {
+		st, err := p.Status()
+		if err != nil {
+			return err
+		}
+		for _, c := range st.Containers {
+			if c.alive() {
+				return fmt.Errorf("remove pod %q: container %q is %s: %w; stop the pod first or use force", p.Name(), c.Name, c.Status, ErrPodRunning)
+			}
+		}
+		joined, err := p.joinedBy()
+		if err != nil {
+			return err
+		}
+		if len(joined) > 0 {
+			return fmt.Errorf("remove pod %q: pod %q has joined its network; remove that one first or use force", p.Name(), joined[0])
+		}
+	}
+	return p.teardown(ctx, force)
+}
+
+// joinedBy names the pods that use this pod's network namespace.
+func (p *Pod) joinedBy() ([]string, error) {
+	pods, err := p.store.Pods()
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, other := range pods {
+		if other.rec.JoinsNet == p.UID() {
+			names = append(names, other.Name())
+		}
+	}
+	return names, nil
+}
+
+// teardown is creation backwards, by id alone. Every step is tried; the pod's
+// record goes last and only when all else is gone, so that what could not be
+// removed stays known.
+func (p *Pod) teardown(ctx context.Context, force bool) error {
+	var errs []error
+	try := func(err error) {
+		if err != nil {
+			errs = append(errs, err)
+		}
+	}
+
+	cg := p.cgroup()
+	if force {
+		try(ignoreNotExist(cg.Kill()))
+	} else {
+		try(ignoreNotExist(cg.Leaf(initLeaf).Kill()))
+	}
+	recs, err := p.containers()
+	try(err)
+	for _, rec := range recs {
+		try(p.deleteContainer(ctx, rec))
+	}
+	try(ignoreNotExist(cg.WaitEmpty(ctx)))
+	try(p.awaitMonitor())
+
+	try(p.hideState()) // a creation that was killed did not come so far
+	try(rootfs.RemoveVolumes(p.volumesDir(), p.libVolumesDir()))
+	try(rootfs.UnmountShm(p.shmDir()))
+	try(nsenter.Unpin(p.nsDir()))
+	try(ignoreNotExist(cg.Remove(ctx)))
+	try(p.removeCgroupParents())
+	if len(errs) > 0 {
+		return fmt.Errorf("remove pod %q: %w", p.Name(), errors.Join(errs...))
+	}
+
+	for _, dir := range []string{p.libDir(), p.logDir()} {
+		if err := rootfs.RemoveAll(dir); err != nil {
+			return fmt.Errorf("remove pod %q: %w", p.Name(), err)
+		}
+	}
+	return p.forget()
+}
+
+// removeCgroupParents removes the ancestors that this pod's creation made, and
+// /podrt, which is podrt's by name, when no other pod is below them.
+func (p *Pod) removeCgroupParents() error {
+	made := make([]cgroups.Path, 0, len(p.rec.CgroupParents)+1)
+	for _, dir := range p.rec.CgroupParents {
+		made = append(made, cgroups.Path(dir))
+	}
+	if p.rec.Spec.CgroupParent == "" && len(made) == 0 {
+		made = append(made, cgroups.Path(filepath.Dir(p.rec.Cgroup)))
+	}
+	return cgroups.RemoveMade(made)
+}
+
+// forget drops the pod's name and directory: a rename takes the record away in
+// one step, the sweep of a later creation would finish what is cut short here.
+func (p *Pod) forget() error {
+	names, err := p.store.lockNames()
+	if err != nil {
+		return err
+	}
+	defer names.Close()
+	link := p.store.nameLink(p.Name())
+	if uid, err := os.Readlink(link); err == nil && uid == p.UID() {
+		if err := os.Remove(link); err != nil {
+			return fmt.Errorf("remove pod %q: %w", p.Name(), err)
+		}
+	}
+	dead := filepath.Join(p.store.podsDir(), deadPrefix+p.UID())
+	if err := os.Rename(p.dir, dead); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove pod %q: %w", p.Name(), err)
+	}
+	if err := os.RemoveAll(dead); err != nil {
+		return fmt.Errorf("remove pod %q: %w", p.Name(), err)
+	}
+	return nil
+}
+
+// deleteContainer removes a container, whatever it does, and what the pod has of
+// it.
+func (p *Pod) deleteContainer(ctx context.Context, rec containerRecord) error {
+	if err := DeleteContainer(ctx, rec.Root, rec.ID, true); err != nil {
+		return fmt.Errorf("delete container %q: %w", rec.Name, err)
+	}
+	return p.dropContainer(rec.Name)
+}
+
+// dropContainer removes what the pod has of a container that is gone: its root
+// overlay, its subPath pins, and last its record.
+func (p *Pod) dropContainer(name string) error {
+	if err := errors.Join(rootfs.RemoveOverlay(p.overlayDir(name)), rootfs.RemoveSubpaths(p.subpathsDir(name))); err != nil {
+		return fmt.Errorf("remove mounts of container %q: %w", name, err)
+	}
+	if err := os.RemoveAll(p.containerDir(name)); err != nil {
+		return fmt.Errorf("remove record of container %q: %w", name, err)
+	}
+	return nil
+}
+
+func ignoreNotExist(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}

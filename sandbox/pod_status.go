@@ -1,0 +1,201 @@
+package sandbox
+
+import (
+	"errors"
+	"io/fs"
+	"path/filepath"
+	"time"
+
+	"github.com/podrt/podrt/nsenter"
+)
+
+// Phase is where a pod is in its life. It is derived, never stored.
+type Phase string
+
+// Phases of a pod.
+const (
+	PhaseCreating  Phase = "Creating"  // being made, or its maker was killed
+	PhaseCreated   Phase = "Created"   // ready; no container has run yet
+	PhaseRunning   Phase = "Running"   // a container is alive
+	PhasePaused    Phase = "Paused"    // frozen as a whole
+	PhaseSucceeded Phase = "Succeeded" // all containers ended with 0
+	PhaseFailed    Phase = "Failed"    // all containers ended, one of them not with 0
+	PhaseStopped   Phase = "Stopped"   // all containers ended; how is not known to podrt
+	PhaseDead      Phase = "Dead"      // a namespace is lost: after a reboot, a removed pin, a killed pod init
+)
+
+// PodStatus is all there is to know about a pod at one moment.
+type PodStatus struct {
+	UID         string            `json:"uid"`
+	Name        string            `json:"name"`
+	Phase       Phase             `json:"phase"`
+	Reason      string            `json:"reason,omitempty"` // for phases Creating and Dead
+	Created     time.Time         `json:"created"`
+	Bundle      string            `json:"bundle,omitempty"`
+	Labels      map[string]string `json:"labels,omitempty"`
+	Annotations map[string]string `json:"annotations,omitempty"`
+	Hostname    string            `json:"hostname"`
+	Namespaces  []NamespaceStatus `json:"namespaces"`
+	Cgroup      string            `json:"cgroup"` // directory of the pod's cgroup
+	Network     NetworkStatus     `json:"network"`
+	Init        *InitStatus       `json:"init,omitempty"` // of a shared PID namespace
+	Monitored   bool              `json:"monitored"`      // a process waits for its containers
+	Containers  []ContainerStatus `json:"containers"`
+	Spec        *PodSpec          `json:"spec"`
+}
+
+// NamespaceStatus is one namespace that the pod's containers share.
+type NamespaceStatus struct {
+	Kind  nsenter.Kind `json:"kind"`
+	Path  string       `json:"path"`
+	Dev   uint64       `json:"dev"`
+	Inode uint64       `json:"inode"`
+	Error string       `json:"error,omitempty"` // why the pin is no longer that namespace
+}
+
+// NetworkStatus is how the pod is attached.
+type NetworkStatus struct {
+	Mode   string `json:"mode"`
+	PodUID string `json:"podUID,omitempty"` // of the pod whose network is joined
+}
+
+// InitStatus is the pod init.
+type InitStatus struct {
+	PID   int  `json:"pid"`
+	Alive bool `json:"alive"`
+}
+
+// ContainerStatus is one container of a pod.
+type ContainerStatus struct {
+	Name     string `json:"name"`
+	ID       string `json:"id"`
+	Status   string `json:"status"` // creating, created, running, paused, stopped
+	PID      int    `json:"pid,omitempty"`
+	Bundle   string `json:"bundle"`
+	Cgroup   string `json:"cgroup,omitempty"`
+	External bool   `json:"external,omitempty"` // made by a caller with --pod, who alone knows how it ends
+	// Exit is how it ended; nil while it lives and where nobody recorded it.
+	Exit *ExitRecord `json:"exit,omitempty"`
+
+	start uint64 // of PID, to tell it from a later process
+}
+
+func (c *ContainerStatus) alive() bool {
+	return c.Status == "created" || c.Status == "running" || c.Status == "paused"
+}
+
+// Status looks at the pod as it is now.
+func (p *Pod) Status() (*PodStatus, error) {
+	spec := p.rec.Spec
+	st := &PodStatus{
+		UID: p.UID(), Name: p.Name(), Created: p.rec.Created, Bundle: p.rec.Bundle,
+		Labels: spec.Metadata.Labels, Annotations: spec.Metadata.Annotations,
+		Hostname: spec.Hostname, Cgroup: p.rec.Cgroup,
+		Network:    NetworkStatus{Mode: spec.Network.Mode, PodUID: p.rec.JoinsNet},
+		Monitored:  p.monitored(),
+		Namespaces: []NamespaceStatus{}, Containers: []ContainerStatus{}, Spec: spec,
+	}
+	for _, pin := range p.rec.Pins {
+		ns := NamespaceStatus{Kind: pin.Kind, Path: pin.Path, Dev: pin.Dev, Inode: pin.Ino}
+		if err := pin.Verify(); err != nil {
+			ns.Error = err.Error()
+		}
+		st.Namespaces = append(st.Namespaces, ns)
+	}
+	if p.rec.InitPID != 0 {
+		st.Init = &InitStatus{PID: p.rec.InitPID, Alive: p.initAlive()}
+	}
+	recs, err := p.containers()
+	if err != nil {
+		return nil, err
+	}
+	for _, rec := range recs {
+		cs, err := p.containerStatus(rec)
+		if err != nil {
+			return nil, err
+		}
+		st.Containers = append(st.Containers, *cs)
+	}
+	st.Phase, st.Reason, err = p.phase(st.Containers)
+	return st, err
+}
+
+func (p *Pod) initAlive() bool {
+	start, err := processStart(p.rec.InitPID)
+	return err == nil && start == p.rec.InitStart
+}
+
+func (p *Pod) phase(cs []ContainerStatus) (Phase, string, error) {
+	if !p.rec.Ready {
+		return PhaseCreating, "its creation did not complete", nil
+	}
+	if err := p.verify(); err != nil {
+		return PhaseDead, err.Error(), nil
+	}
+	frozen, err := p.cgroup().Frozen()
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", "", err
+	}
+	if frozen {
+		return PhasePaused, "", nil
+	}
+	started, unknown, failed := false, false, false
+	for i := range cs {
+		c := &cs[i]
+		switch {
+		case c.Status == "running" || c.Status == "paused":
+			return PhaseRunning, "", nil
+		case c.Status == "created" || c.Status == "creating":
+		default:
+			started = true
+			unknown = unknown || c.Exit == nil
+			failed = failed || c.Exit != nil && c.Exit.ExitCode != 0
+		}
+	}
+	switch {
+	case !started:
+		return PhaseCreated, "", nil
+	case failed:
+		return PhaseFailed, "", nil
+	case unknown:
+		return PhaseStopped, "", nil
+	}
+	return PhaseSucceeded, "", nil
+}
+
+// containerStatus derives a container's status from libcontainer's state.
+func (p *Pod) containerStatus(rec containerRecord) (*ContainerStatus, error) {
+	cs := &ContainerStatus{Name: rec.Name, ID: rec.ID, Bundle: rec.Bundle, External: !rec.Own, Status: "stopped"}
+	if rec.Own {
+		cs.Cgroup = string(p.cgroup().Leaf(rec.Name))
+	}
+	c, err := LoadContainer(rec.Root, rec.ID)
+	switch {
+	case errors.Is(err, ErrNotExist):
+		cs.Status = "creating"
+	case err != nil:
+		return nil, err
+	default:
+		status, err := c.Status()
+		if err != nil {
+			return nil, err
+		}
+		cs.Status = string(status)
+		cs.Cgroup = c.CgroupPath()
+		if cs.alive() {
+			cs.PID, cs.start = c.InitPID()
+		}
+	}
+	if cs.alive() {
+		return cs, nil
+	}
+	var exit ExitRecord
+	err = readJSON(filepath.Join(p.containerDir(rec.Name), "exit.json"), &exit)
+	switch {
+	case err == nil:
+		cs.Exit, cs.Status = &exit, "stopped"
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, err
+	}
+	return cs, nil
+}

@@ -1,0 +1,255 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/podrt/podrt/cgroups"
+)
+
+// AnnotationStopSignal of a container's config.json names the signal that asks
+// it to end, as OCI images say it; SIGTERM otherwise.
+const AnnotationStopSignal = "org.opencontainers.image.stopSignal"
+
+// Stop asks every container to end and kills what is left after the grace
+// period. The pod itself, its namespaces, volumes and its init stay. Containers
+// that have been created but not started are killed at once. Stop is
+// idempotent; nil grace means the pod's own.
+func (p *Pod) Stop(ctx context.Context, grace *time.Duration) error {
+	g := p.grace()
+	if grace != nil {
+		g = *grace
+	}
+	if err := p.stopMembers(ctx, g); err != nil {
+		return fmt.Errorf("stop pod %q: %w", p.Name(), err)
+	}
+	return p.awaitMonitor()
+}
+
+// stopMembers does not wait for the monitor: it may be called by it.
+func (p *Pod) stopMembers(ctx context.Context, grace time.Duration) error {
+	recs, err := p.containers()
+	if err != nil {
+		return err
+	}
+	// A frozen process takes no signal but SIGKILL; the grace period would pass
+	// for nothing.
+	if err := ignoreNotExist(p.cgroup().Thaw(ctx)); err != nil {
+		return err
+	}
+	var wg sync.WaitGroup
+	errs := make([]error, len(recs))
+	for i, rec := range recs {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			if err := p.stopContainer(ctx, rec, grace); err != nil {
+				errs[i] = fmt.Errorf("container %q: %w", rec.Name, err)
+			}
+		}()
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+func (p *Pod) stopContainer(ctx context.Context, rec containerRecord, grace time.Duration) error {
+	c, err := LoadContainer(rec.Root, rec.ID)
+	if errors.Is(err, ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	status, err := c.Status()
+	if err != nil {
+		return err
+	}
+	pid, start := c.InitPID()
+	pidfd, err := openProcess(pid, start)
+	if err == nil {
+		defer pidfd.Close()
+		if status != StatusCreated && grace > 0 {
+			sig := unix.SIGTERM
+			if name := c.Annotations()[AnnotationStopSignal]; name != "" {
+				if sig, err = ParseSignal(name); err != nil {
+					return fmt.Errorf("annotation %s: %w", AnnotationStopSignal, err)
+				}
+			}
+			if err := unix.PidfdSendSignal(int(pidfd.Fd()), sig, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
+				return fmt.Errorf("signal init (pid %d): %w", pid, err)
+			}
+			timeout, cancel := context.WithTimeout(ctx, grace)
+			err := waitProcess(timeout, pidfd)
+			cancel()
+			if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+				return err
+			}
+		}
+	} else if !errors.Is(err, unix.ESRCH) {
+		return err
+	}
+	// Also after a graceful end: with a shared PID namespace the init's
+	// children outlive it.
+	if err := ignoreNotExist(cgroups.Path(c.CgroupPath()).Kill()); err != nil {
+		return err
+	}
+	if pidfd != nil {
+		return waitProcess(ctx, pidfd)
+	}
+	return nil
+}
+
+// Kill sends a signal to the init of every live container; SIGKILL goes to the
+// pod's cgroup and so to every process of the pod at once, its init included.
+func (p *Pod) Kill(ctx context.Context, sig unix.Signal) error {
+	st, err := p.Status()
+	if err != nil {
+		return err
+	}
+	alive := 0
+	var errs []error
+	for _, c := range st.Containers {
+		if !c.alive() {
+			continue
+		}
+		alive++
+		switch {
+		case sig == unix.SIGKILL && !c.External:
+			// With the pod's cgroup, below.
+		case sig == unix.SIGKILL:
+			// An engine's container may have its leaf elsewhere.
+			errs = append(errs, ignoreNotExist(cgroups.Path(c.Cgroup).Kill()))
+		default:
+			errs = append(errs, signalProcess(c.PID, c.start, sig))
+		}
+	}
+	if sig == unix.SIGKILL {
+		cg := p.cgroup()
+		errs = append(errs, ignoreNotExist(cg.Kill()), ignoreNotExist(cg.WaitEmpty(ctx)), p.awaitMonitor())
+	} else if alive == 0 {
+		return fmt.Errorf("kill pod %q: no container is running: %w", p.Name(), ErrNotRunning)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("kill pod %q: %w", p.Name(), err)
+	}
+	return nil
+}
+
+// signalProcess signals exactly the process that had that start time.
+func signalProcess(pid int, start uint64, sig unix.Signal) error {
+	f, err := openProcess(pid, start)
+	if err == nil {
+		defer f.Close()
+		err = unix.PidfdSendSignal(int(f.Fd()), sig, nil, 0)
+	}
+	if err != nil && !errors.Is(err, unix.ESRCH) {
+		return fmt.Errorf("signal process %d: %w", pid, err)
+	}
+	return nil
+}
+
+// Pause freezes every process of the pod, confirmed by the kernel.
+func (p *Pod) Pause(ctx context.Context) error {
+	if err := p.verify(); err != nil {
+		return err
+	}
+	if err := p.cgroup().Freeze(ctx); err != nil {
+		return fmt.Errorf("pause pod %q: %w", p.Name(), err)
+	}
+	return nil
+}
+
+// Resume thaws the pod.
+func (p *Pod) Resume(ctx context.Context) error {
+	if err := p.verify(); err != nil {
+		return err
+	}
+	if err := p.cgroup().Thaw(ctx); err != nil {
+		return fmt.Errorf("resume pod %q: %w", p.Name(), err)
+	}
+	return nil
+}
+
+// StartCreated starts the containers that callers created in the pod and that
+// wait to be started; it returns how many there were.
+func (p *Pod) StartCreated() (int, error) {
+	lock, err := p.lock(unix.LOCK_SH)
+	if err != nil {
+		return 0, err
+	}
+	defer lock.Close()
+	if err := p.verify(); err != nil {
+		return 0, err
+	}
+	recs, err := p.containers()
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	var errs []error
+	for _, rec := range recs {
+		if rec.Own {
+			continue
+		}
+		c, err := LoadContainer(rec.Root, rec.ID)
+		if errors.Is(err, ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if status, err := c.Status(); err != nil || status != StatusCreated {
+			errs = append(errs, err)
+			continue
+		}
+		if err := c.Start(); err != nil {
+			errs = append(errs, &StartError{Container: rec.Name, Err: err})
+			continue
+		}
+		n++
+	}
+	return n, errors.Join(errs...)
+}
+
+// Wait returns when no container of the pod is alive any more and the end of
+// each of its own is recorded.
+func (p *Pod) Wait(ctx context.Context) ([]ContainerStatus, error) {
+	if err := p.waitMonitor(ctx.Done()); err != nil {
+		return nil, err
+	}
+	for {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		st, err := p.Status()
+		if err != nil {
+			return nil, err
+		}
+		i := 0
+		for i < len(st.Containers) && !st.Containers[i].alive() {
+			i++
+		}
+		if i == len(st.Containers) {
+			return st.Containers, nil
+		}
+		c := &st.Containers[i]
+		pidfd, err := openProcess(c.PID, c.start)
+		if errors.Is(err, unix.ESRCH) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		err = waitProcess(ctx, pidfd)
+		pidfd.Close()
+		if err != nil {
+			return nil, err
+		}
+	}
+}

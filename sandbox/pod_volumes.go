@@ -1,0 +1,95 @@
+package sandbox
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/podrt/podrt/rootfs"
+)
+
+func (p *Pod) libVolumesDir() string { return filepath.Join(p.libDir(), "volumes") }
+
+// subpathsDir holds the pins of a container's subPaths.
+func (p *Pod) subpathsDir(container string) string {
+	return filepath.Join(p.dir, "subpaths", container)
+}
+
+// makeLibDir makes the pod's directory of lasting things. The host's users are
+// kept out of it: an image may hold setuid programs (CVE-2021-41091).
+func (p *Pod) makeLibDir() error {
+	for _, dir := range []string{p.libDir(), filepath.Join(p.libDir(), "containers")} {
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			return fmt.Errorf("make directory of pod: %w", err)
+		}
+		if err := p.admit(dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// admit lets the root group of the pod's user namespace, if it has one, walk
+// through dir: its containers' inits have to reach their root file systems.
+func (p *Pod) admit(dir string) error {
+	ns := p.rec.Spec.UserNamespace
+	if ns == nil {
+		return nil
+	}
+	for _, m := range ns.GIDMappings {
+		if m.ContainerID != 0 {
+			continue
+		}
+		if err := os.Chown(dir, 0, int(m.HostID)); err != nil {
+			return fmt.Errorf("open directory to the pod's user namespace: %w", err)
+		}
+		if err := os.Chmod(dir, 0o710); err != nil {
+			return fmt.Errorf("open directory to the pod's user namespace: %w", err)
+		}
+	}
+	return nil
+}
+
+// makeVolumes makes the pod's volumes; each lives exactly as long as the pod.
+func (p *Pod) makeVolumes() error {
+	for _, v := range p.rec.Spec.Volumes {
+		if _, err := rootfs.MakeVolume(v.volume(), p.volumesDir(), p.libVolumesDir()); err != nil {
+			return err
+		}
+	}
+	return p.hideState()
+}
+
+// volumeMounts are the OCI mounts of a container's volumeMounts, the pod's own
+// first. own may be nil.
+func (p *Pod) volumeMounts(container string, own []VolumeMount) ([]specs.Mount, error) {
+	all := slices.Concat(p.rec.Spec.VolumeMounts, own)
+	mounts := make([]specs.Mount, 0, len(all))
+	for i, vm := range all {
+		v := p.rec.Spec.volume(vm.Name)
+		if v == nil {
+			return nil, fmt.Errorf("volume mount %q: the pod %q has no such volume", vm.Name, p.Name())
+		}
+		src := v.volume().Source(p.volumesDir(), p.libVolumesDir())
+		if vm.SubPath != "" {
+			target := filepath.Join(p.subpathsDir(container), strconv.Itoa(i))
+			if err := rootfs.Subpath(src, vm.SubPath, target); err != nil {
+				return nil, fmt.Errorf("volume mount %q: %w", vm.Name, err)
+			}
+			src = target
+		}
+		mode := "rw"
+		if vm.ReadOnly {
+			mode = "ro"
+		}
+		mounts = append(mounts, specs.Mount{
+			Destination: vm.MountPath, Type: "bind", Source: src,
+			Options: []string{"rbind", "rprivate", mode},
+		})
+	}
+	return mounts, nil
+}

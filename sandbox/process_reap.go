@@ -1,0 +1,29 @@
+package sandbox
+
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
+
+// ReapOrphans waits for every dead child of this process but keep, whose
+// status is its own waiter's to get: it peeks at the next dead child
+// (waitid(2), WNOWAIT) and takes it only if it is another. It stops at keep,
+// and reports whether it did.
+func ReapOrphans(keep int) (dead bool) {
+	for {
+		var info unix.Siginfo
+		err := unix.Waitid(unix.P_ALL, 0, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		pid := siginfoPID(&info)
+		if err != nil || pid == 0 {
+			return false
+		}
+		if pid == keep {
+			return true
+		}
+		_, _ = unix.Wait4(pid, nil, 0, nil)
+	}
+}

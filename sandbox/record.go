@@ -1,0 +1,177 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/podrt/podrt/nsenter"
+)
+
+// recordVersion is the format of the files under RUN/pods; a record of another
+// version is refused rather than guessed at.
+const recordVersion = 1
+
+// podRecord is RUN/pods/UID/pod.json: facts and owned resources, no status.
+type podRecord struct {
+	Version int       `json:"version"`
+	UID     string    `json:"uid"`
+	Name    string    `json:"name"`
+	BootID  string    `json:"bootID"` // kernel.random.boot_id when made; pins of another boot are gone
+	Created time.Time `json:"created"`
+	Bundle  string    `json:"bundle,omitempty"` // absolute path, empty for a pod made by hand
+	Spec    *PodSpec  `json:"spec"`             // complete, defaults filled in
+
+	// Owned resources, known before they are made.
+	Cgroup        string   `json:"cgroup"`             // path below the unified mountpoint's root, absolute in the host
+	CgroupParents []string `json:"cgroupParents"`      // ancestors that were missing: ours to remove when empty
+	ContainerRoot string   `json:"containerRoot"`      // libcontainer's root of the pod's own containers
+	JoinsNet      string   `json:"joinsNet,omitempty"` // UID of the pod whose network namespace this one uses
+
+	// Facts of what was made; Ready is set with the last of them.
+	Ready     bool          `json:"ready"`
+	Pins      []nsenter.Pin `json:"pins,omitempty"`
+	InitPID   int           `json:"initPID,omitempty"`   // pod init of a shared PID namespace
+	InitStart uint64        `json:"initStart,omitempty"` // its start time, field 22 of /proc/PID/stat, clock ticks since boot
+}
+
+// containerRecord is RUN/pods/UID/containers/NAME/container.json: written
+// before the container is made.
+type containerRecord struct {
+	Name   string `json:"name"`
+	ID     string `json:"id"`     // libcontainer id
+	Root   string `json:"root"`   // libcontainer's state root that holds it
+	Bundle string `json:"bundle"` // absolute
+	Own    bool   `json:"own"`    // from the pod's bundle; otherwise made by a caller with --pod
+}
+
+// ExitRecord is RUN/pods/UID/containers/NAME/exit.json, written by the parent
+// of the container's init once it has ended.
+type ExitRecord struct {
+	ExitCode int       `json:"exitCode"`         // 0-255; 128+N for signal N
+	Signal   string    `json:"signal,omitempty"` // such as SIGKILL
+	Cause    ExitCause `json:"cause"`
+	// OOMScope says whose memory limit was hit, for cause oom: container, pod, or host.
+	OOMScope   string    `json:"oomScope,omitempty"`
+	FinishedAt time.Time `json:"finishedAt"`
+}
+
+// ExitCause is how a container's init ended.
+type ExitCause string
+
+// Causes of a container's end.
+const (
+	CauseExit   ExitCause = "exit"   // it exited by itself
+	CauseSignal ExitCause = "signal" // a signal ended it
+	CauseOOM    ExitCause = "oom"    // the kernel's OOM killer ended it
+)
+
+// bootID returns the kernel's boot id (random(4), /proc/sys/kernel/random).
+func bootID() (string, error) {
+	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return "", fmt.Errorf("read boot id: %w", err)
+	}
+	return strings.TrimSpace(string(b)), nil
+}
+
+// writeJSON replaces path by v's JSON, by temporary file and rename: a reader
+// sees the old or the new file, a full file system leaves the old one.
+func writeJSON(path string, v any) (retErr error) {
+	b, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", filepath.Base(path), err)
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+	if err != nil {
+		return fmt.Errorf("write state: %w", err)
+	}
+	defer func() {
+		f.Close()
+		if retErr != nil {
+			os.Remove(f.Name())
+		}
+	}()
+	if _, err := f.Write(append(b, '\n')); err != nil {
+		return fmt.Errorf("write state: %w", err)
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		return fmt.Errorf("write state: %w", err)
+	}
+	return nil
+}
+
+func readJSON(path string, v any) error {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(b, v); err != nil {
+		return fmt.Errorf("read %q: %w", path, err)
+	}
+	return nil
+}
+
+// load reads the record of the pod with that UID; fs.ErrNotExist when there is
+// no such pod.
+func (s *Store) load(uid string) (*Pod, error) {
+	p := &Pod{store: s, dir: s.podDir(uid)}
+	if err := readJSON(filepath.Join(p.dir, "pod.json"), &p.rec); err != nil {
+		return nil, fmt.Errorf("load pod %q: %w", uid, err)
+	}
+	if p.rec.Version != recordVersion {
+		return nil, fmt.Errorf("load pod %q: record version %d; this podrt knows %d", uid, p.rec.Version, recordVersion)
+	}
+	if p.rec.UID != uid || p.rec.Spec == nil {
+		return nil, fmt.Errorf("load pod %q: record is of pod %q", uid, p.rec.UID)
+	}
+	return p, nil
+}
+
+func (p *Pod) save() error { return writeJSON(filepath.Join(p.dir, "pod.json"), &p.rec) }
+
+// lock takes the pod's lock (unix.LOCK_SH or LOCK_EX) and reads its record
+// anew. The caller closes the file. ErrPodNotExist when the pod was removed
+// while this process waited.
+func (p *Pod) lock(how int) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(p.dir, "lock"), os.O_RDWR|unix.O_CLOEXEC, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("pod %q: %w", p.Name(), ErrPodNotExist)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("lock pod %q: %w", p.Name(), err)
+	}
+	if err := flock(f, how); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("lock pod %q: %w", p.Name(), err)
+	}
+	fresh, err := p.store.load(p.UID())
+	if err == nil && !sameFile(f, filepath.Join(p.dir, "lock")) {
+		err = fs.ErrNotExist // a new pod took the UID
+	}
+	if err != nil {
+		f.Close()
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("pod %q: %w", p.Name(), ErrPodNotExist)
+		}
+		return nil, err
+	}
+	p.rec = fresh.rec
+	return f, nil
+}
+
+func sameFile(f *os.File, path string) bool {
+	a, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	b, err := os.Lstat(path)
+	return err == nil && os.SameFile(a, b)
+}

@@ -1,0 +1,89 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/opencontainers/runc/libcontainer/specconv"
+	"github.com/opencontainers/runtime-spec/specs-go"
+	selinux "github.com/opencontainers/selinux/go-selinux"
+)
+
+// SpecFile is the name of a container's configuration in its bundle.
+const SpecFile = "config.json"
+
+// LoadSpec reads and checks the configuration of the bundle. What the runtime
+// itself does not need is not checked, and unknown fields are ignored, as the
+// runtime specification asks.
+func LoadSpec(bundle string) (*specs.Spec, error) {
+	if _, err := os.Stat(bundle); err != nil {
+		// As from the chdir(2) into it that callers expect to fail.
+		return nil, &os.PathError{Op: "chdir", Path: bundle, Err: errors.Unwrap(err)}
+	}
+	path := filepath.Join(bundle, SpecFile)
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("JSON specification file %s not found", SpecFile)
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var spec *specs.Spec
+	if err := json.NewDecoder(f).Decode(&spec); err != nil {
+		return nil, fmt.Errorf("parse %q: %w", path, err)
+	}
+	if spec == nil {
+		return nil, errors.New("config cannot be null")
+	}
+	// Versions are semantic ones; all 1.x can be read (versioning in config.md).
+	if v := spec.Version; v != "" && !strings.HasPrefix(v, "1.") {
+		return nil, fmt.Errorf("parse %q: ociVersion %q is not supported; this runtime implements %s", path, v, specs.Version)
+	}
+	return spec, ValidateProcess(spec.Process)
+}
+
+// LoadProcess reads and checks a process configuration, as exec takes it.
+func LoadProcess(path string) (*specs.Process, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var p specs.Process
+	if err := json.NewDecoder(f).Decode(&p); err != nil {
+		return nil, fmt.Errorf("parse %q: %w", path, err)
+	}
+	return &p, ValidateProcess(&p)
+}
+
+// ValidateProcess checks what cannot be left to the container's init to find.
+func ValidateProcess(p *specs.Process) error {
+	switch {
+	case p == nil:
+		return errors.New("process property must not be empty")
+	case p.Cwd == "":
+		return errors.New("Cwd property must not be empty")
+	case !filepath.IsAbs(p.Cwd):
+		return errors.New("Cwd must be an absolute path")
+	case len(p.Args) == 0:
+		return errors.New("args must not be empty")
+	case p.SelinuxLabel != "" && !selinux.GetEnabled():
+		return errors.New("selinux label is specified in config, but selinux is disabled or not supported")
+	}
+	return nil
+}
+
+// ExampleSpec is a configuration to begin with: a shell in "rootfs".
+func ExampleSpec(rootless bool) *specs.Spec {
+	spec := specconv.Example()
+	if rootless {
+		specconv.ToRootless(spec)
+	}
+	return spec
+}
