@@ -1,0 +1,164 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+)
+
+// command is a verb, or with sub a group of verbs. A verb's constructor holds
+// the variables that its flags and its run function share.
+type command struct {
+	name   string
+	usage  string // one line
+	args   string // arguments in the synopsis; what they mean below
+	about  string
+	hidden bool
+
+	flags   func(*flags)
+	inOrder bool // the first argument ends the flags
+	min     int  // number of arguments
+	max     int  // -1: any
+
+	run func(e *env, args []string) error
+	sub []*command
+}
+
+// exitStatus ends podrt with the exit status of a container's process. It is
+// no failure of podrt's: nothing is printed.
+type exitStatus int
+
+func (s exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
+
+// exitError is a failure with another exit status than 1.
+type exitError struct {
+	status int
+	err    error
+}
+
+func (e *exitError) Error() string { return e.err.Error() }
+func (e *exitError) Unwrap() error { return e.err }
+
+// run executes a command line and returns the exit status.
+func run(argv []string) int {
+	e := newEnv(argv)
+	err := e.execute(argv[1:])
+	var status exitStatus
+	if err == nil || errors.As(err, &status) {
+		return int(status)
+	}
+	e.log.fail(err)
+	var failure *exitError
+	if errors.As(err, &failure) {
+		return failure.status
+	}
+	return 1
+}
+
+// execute parses the global flags, sets the logger up and runs the verb.
+func (e *env) execute(args []string) error {
+	f := newFlags()
+	e.globalFlags(f)
+	var version bool
+	f.Bool(&version, "version, v", "print the version")
+	args, err := f.parse(args, true)
+	if err != nil {
+		fmt.Fprintf(e.stdout, "Incorrect Usage. %s\n\n", err)
+		e.appHelp(f)
+		return err
+	}
+	if f.help {
+		e.appHelp(f)
+		return nil
+	}
+	if version {
+		e.printVersion()
+		return nil
+	}
+	if err := e.setup(); err != nil {
+		return err
+	}
+	if len(args) == 0 {
+		e.appHelp(f)
+		return nil
+	}
+	if args[0] == "help" || args[0] == "h" {
+		return e.help(f, args[1:])
+	}
+	return e.dispatch(verbs(), e.prog, args)
+}
+
+// dispatch runs the verb args[0] of a table; path is the command line up to it.
+func (e *env) dispatch(table []*command, path string, args []string) error {
+	c := find(table, args[0])
+	if c == nil {
+		return noTopic(args[0])
+	}
+	path += " " + c.name
+	if c.sub != nil {
+		return e.group(c, path, args[1:])
+	}
+	f := newFlags()
+	if c.flags != nil {
+		c.flags(f)
+	}
+	args, err := f.parse(args[1:], c.inOrder)
+	if err != nil {
+		fmt.Fprintf(e.stdout, "Incorrect Usage: %s\n\n", err)
+		e.commandHelp(c, path, f)
+		return err
+	}
+	if f.help {
+		e.commandHelp(c, path, f)
+		return nil
+	}
+	if err := c.checkArgs(len(args)); err != nil {
+		fmt.Fprintf(e.stdout, "Incorrect Usage.\n\n")
+		e.commandHelp(c, path, f)
+		return err
+	}
+	return c.run(e, args)
+}
+
+func (e *env) group(c *command, path string, args []string) error {
+	f := newFlags()
+	args, err := f.parse(args, true)
+	switch {
+	case err != nil:
+		fmt.Fprintf(e.stdout, "Incorrect Usage: %s\n\n", err)
+		e.groupHelp(c, path)
+		return err
+	case f.help || len(args) == 0:
+		e.groupHelp(c, path)
+		return nil
+	}
+	return e.dispatch(c.sub, path, args)
+}
+
+func find(table []*command, name string) *command {
+	for _, c := range table {
+		if c.name == name {
+			return c
+		}
+	}
+	return nil
+}
+
+func noTopic(name string) error {
+	return &exitError{status: 3, err: fmt.Errorf("No help topic for '%s'", name)}
+}
+
+func (c *command) checkArgs(n int) error {
+	what := ""
+	switch {
+	case c.min == c.max && n != c.min:
+		what = fmt.Sprintf("exactly %d", c.min)
+	case n < c.min:
+		what = fmt.Sprintf("a minimum of %d", c.min)
+	case c.max >= 0 && n > c.max:
+		what = fmt.Sprintf("a maximum of %d", c.max)
+	default:
+		return nil
+	}
+	return fmt.Errorf("%s: %q requires %s argument(s)", os.Args[0], c.name, what)
+}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"github.com/sirupsen/logrus"
+)
+
+// logger is where podrt says why it failed. libcontainer logs through logrus,
+// in the format that engines know from runc; so does podrt.
+type logger struct {
+	out *os.File // nil: standard error
+	// errors logs what podrt failed with, apart from what libcontainer says on
+	// the way there.
+	errors *logrus.Logger
+}
+
+func newLogger() *logger { return &logger{errors: logrus.StandardLogger()} }
+
+// configure applies --debug, --log and --log-format. JSON is for programs, of
+// which some take the whole file for one object: there, without --debug, the
+// error that podrt ends with is the only line.
+func (l *logger) configure(debug bool, file, format string) error {
+	std := logrus.StandardLogger()
+	if debug {
+		std.SetLevel(logrus.DebugLevel)
+		std.SetReportCaller(true)
+		std.SetFormatter(&logrus.TextFormatter{CallerPrettyfier: shortCaller})
+	}
+	switch format {
+	case "", "text":
+	case "json":
+		std.SetFormatter(new(logrus.JSONFormatter))
+	default:
+		return fmt.Errorf("invalid log-format: %s", format)
+	}
+	if file != "" {
+		f, err := os.OpenFile(file, os.O_CREATE|os.O_WRONLY|os.O_APPEND|os.O_SYNC, 0o644)
+		if err != nil {
+			return err
+		}
+		l.out = f
+		std.SetOutput(f)
+	}
+	if format == "json" && !debug {
+		l.errors = logrus.New()
+		l.errors.SetOutput(std.Out)
+		l.errors.SetFormatter(std.Formatter)
+		std.SetLevel(logrus.PanicLevel)
+	}
+	return nil
+}
+
+// fail logs the error that podrt ends with, and shows it on standard error if
+// the log is elsewhere.
+func (l *logger) fail(err error) {
+	l.errors.Error(err)
+	if l.out != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+}
+
+// warn logs what went wrong after the caller's wish was fulfilled.
+func (l *logger) warn(err error) { logrus.Warn(err) }
+
+// shortCaller names functions and files from the module's directory on.
+func shortCaller(f *runtime.Frame) (function, file string) {
+	_, self, _, _ := runtime.Caller(0)
+	prefix := filepath.Dir(filepath.Dir(filepath.Dir(self))) + "/"
+	return strings.TrimPrefix(f.Function, "github.com/podrt/podrt/") + "()",
+		strings.TrimPrefix(f.File, prefix) + ":" + strconv.Itoa(f.Line)
+}

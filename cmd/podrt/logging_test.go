@@ -1,0 +1,95 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sirupsen/logrus"
+)
+
+// logTo configures logging for one test, which says and fails, and returns
+// what is in the log file and on standard error.
+func logTo(t *testing.T, debug bool, format string, say func()) (log, stderr string) {
+	t.Helper()
+	std := logrus.StandardLogger()
+	out, formatter, level, caller := std.Out, std.Formatter, std.GetLevel(), std.ReportCaller
+	realStderr := os.Stderr
+	t.Cleanup(func() {
+		std.SetOutput(out)
+		std.SetFormatter(formatter)
+		std.SetLevel(level)
+		std.SetReportCaller(caller)
+	})
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	os.Stderr = w
+	defer func() { os.Stderr = realStderr }()
+
+	file := filepath.Join(t.TempDir(), "log")
+	l := newLogger()
+	if err := l.configure(debug, file, format); err != nil {
+		t.Fatal(err)
+	}
+	say()
+	l.fail(errors.New(`create failed: "x" is bad`))
+	w.Close()
+	l.out.Close()
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b), string(e)
+}
+
+func TestLogJSON(t *testing.T) {
+	log, stderr := logTo(t, false, "json", func() {
+		logrus.Warn("not for a program that takes the file for one object")
+		logrus.Error("this neither")
+	})
+	// Shape and order of the fields as engines know them.
+	var line struct{ Level, Msg, Time string }
+	if err := json.Unmarshal([]byte(log), &line); err != nil {
+		t.Fatalf("log %q: %v", log, err)
+	}
+	if want := `{"level":"error","msg":"create failed: \"x\" is bad","time":"` + line.Time + "\"}\n"; log != want {
+		t.Errorf("log = %q; want %q", log, want)
+	}
+	if _, err := time.Parse(time.RFC3339, line.Time); err != nil {
+		t.Error(err)
+	}
+	if want := "create failed: \"x\" is bad\n"; stderr != want {
+		t.Errorf("standard error = %q; want %q", stderr, want)
+	}
+}
+
+func TestLogText(t *testing.T) {
+	log, stderr := logTo(t, false, "text", func() { logrus.Warn("a warning") })
+	lines := strings.Split(strings.TrimSpace(log), "\n")
+	if len(lines) != 2 ||
+		!strings.HasPrefix(lines[0], `time="`) || !strings.HasSuffix(lines[0], `level=warning msg="a warning"`) ||
+		!strings.HasSuffix(lines[1], `level=error msg="create failed: \"x\" is bad"`) {
+		t.Errorf("log = %q", log)
+	}
+	if want := "create failed: \"x\" is bad\n"; stderr != want {
+		t.Errorf("standard error = %q; want %q", stderr, want)
+	}
+}
+
+func TestLogDebug(t *testing.T) {
+	log, _ := logTo(t, true, "json", func() { logrus.Debug("a detail") })
+	if !strings.Contains(log, `"level":"debug","msg":"a detail"`) {
+		t.Errorf("log = %q; want the detail in it", log)
+	}
+}

@@ -1,0 +1,48 @@
+// Command podrt runs pods and OCI containers.
+//
+// Its OCI verbs take the flags, print the output and fail with the strings and
+// exit codes of runc, so that engines can call it in runc's place; called as
+// "runc" it also says that it is. libcontainer and the sandbox process of a pod
+// re-execute this binary, see init.go: what it links is part of the start of
+// every container.
+package main
+
+import "os"
+
+// Set by the linker (-X main.version=… -X main.gitCommit=…).
+var (
+	version   = "0.0.0-dev"
+	gitCommit string // of the source tree; empty when built outside of one
+)
+
+func main() { os.Exit(run(os.Args)) }
+
+// verbs is the one table of what podrt can do, in the order of the help.
+func verbs() []*command {
+	return []*command{
+		createCommand(),
+		deleteCommand(),
+		execCommand(),
+		featuresCommand(),
+		killCommand(),
+		listCommand(),
+		pauseCommand(),
+		podCommand(),
+		psCommand(),
+		resumeCommand(),
+		runCommand(),
+		specCommand(),
+		startCommand(),
+		stateCommand(),
+		updateCommand(),
+	}
+}
+
+// podCommand is the group of the verbs that act on whole pods.
+func podCommand() *command {
+	return &command{
+		name:  "pod",
+		usage: "make, run and look at pods",
+		sub:   podVerbs(),
+	}
+}

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"errors"
+
+	"github.com/podrt/podrt/sandbox"
+)
+
+// podVerbs is the table of what can be done with whole pods.
+func podVerbs() []*command {
+	return []*command{
+		podCreateCommand(),
+		podExecCommand(),
+		podInspectCommand(),
+		podKillCommand(),
+		podLsCommand(),
+		podMonitorCommand(),
+		podPauseCommand(),
+		podPsCommand(),
+		podResumeCommand(),
+		podRmCommand(),
+		podRunCommand(),
+		podStartCommand(),
+		podStatsCommand(),
+		podStopCommand(),
+		podWaitCommand(),
+	}
+}
+
+const podArgs = `<pod>
+
+Where "<pod>" is the name or UID of a pod, or a unique prefix of either.`
+
+const podsArgs = `<pod> [<pod>...]
+
+Where "<pod>" is the name or UID of a pod, or a unique prefix of either. Each
+pod is acted on; what failed is reported together.`
+
+// eachPod acts on every named pod, also after one has failed.
+func (e *env) eachPod(refs []string, act func(*sandbox.Pod) error) error {
+	var errs []error
+	for _, ref := range refs {
+		p, err := e.store.Pod(ref)
+		if err == nil {
+			err = act(p)
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"path"
+	"strconv"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/podrt/podrt/sandbox"
+)
+
+// podFlags are the flags of pod create, with podman's names where it has them.
+// They are checked as pod.json is: by sandbox, before anything is made.
+type podFlags struct {
+	s        sandbox.PodSpec
+	share    string
+	shareSet bool
+	res      specs.LinuxResources
+	mem      specs.LinuxMemory
+	cpu      specs.LinuxCPU
+	uid      string
+	grace    int
+	graceSet bool
+	uidmap   []sandbox.IDMapping
+	gidmap   []sandbox.IDMapping
+}
+
+func (o *podFlags) register(f *flags) {
+	s := &o.s
+	f.String(&o.uid, "uid", "UID of the pod instead of a generated one")
+	f.String(&s.Hostname, "hostname", "host name in the pod instead of its name")
+	f.String(&s.Domainname, "domainname", "NIS domain name in the pod")
+	f.Func(func(v string) error { o.share, o.shareSet = v, true; return nil }, "share", "comma-separated namespaces that the containers share: net, ipc, uts, pid, cgroup, time; or none (default \"net,ipc,uts\")")
+	f.Strings(&s.Host, "host", "namespace of the host to use instead: ipc, pid or uts; can be repeated")
+	f.String(&s.Network.Mode, "network", "none (an own namespace with lo), host, or container:POD (default \"none\")")
+	f.Func(keyValue(&s.Sysctls), "sysctl", "`NAME=VALUE` of a kernel parameter of the pod's namespaces; can be repeated")
+	f.Func(keyValue(&s.Metadata.Labels), "label, l", "`KEY=VALUE`; can be repeated")
+	f.Func(keyValue(&s.Metadata.Annotations), "annotation", "`KEY=VALUE`; can be repeated")
+	f.String(&s.CgroupParent, "cgroup-parent", "cgroup below which the pod's is made; it is never removed (default \"/podrt\")")
+	f.Func(o.volume, "volume, v", "`SOURCE:DIR[:OPTIONS]` mounts a volume into every container of the pod. SOURCE is an absolute path of the host or the name of a volume that lives as long as the pod; OPTIONS are ro, rw, memory, size=SIZE; can be repeated")
+	f.Func(bytesFlag(&s.ShmSize), "shm-size", "`SIZE` of /dev/shm (default 64m)")
+	f.Strings(&s.DNS.Servers, "dns", "address of a name server; can be repeated")
+	f.Strings(&s.DNS.Searches, "dns-search", "domain to look names up in; can be repeated")
+	f.Strings(&s.DNS.Options, "dns-option", "resolver option; can be repeated")
+	f.Func(o.addHost, "add-host", "`NAME:IP` to add to /etc/hosts; can be repeated")
+	f.Func(idMap(&o.uidmap), "uidmap", "`CONTAINER:HOST:SIZE` of user ids in a user namespace of the pod; can be repeated")
+	f.Func(idMap(&o.gidmap), "gidmap", "`CONTAINER:HOST:SIZE` of group ids; can be repeated")
+	f.Func(func(v string) error { o.graceSet = true; return parseSeconds(v, &o.grace) }, "stop-timeout", "grace period of the pod in `SECONDS` (default 10)")
+
+	f.Func(int64Ptr(&o.mem.Limit, parseBytes), "memory, m", "`SIZE` that all containers together may use")
+	f.Func(int64Ptr(&o.mem.Reservation, parseBytes), "memory-reservation", "`SIZE` that is protected from reclaim")
+	f.Func(int64Ptr(&o.mem.Swap, ramOrUnlimited), "memory-swap", "`SIZE` of memory and swap together, -1 for no limit")
+	f.Func(o.cpus, "cpus", "`NUMBER` of CPUs that all containers together may use, such as 1.5")
+	f.Func(uint64Ptr(&o.cpu.Shares), "cpu-shares", "relative weight against other pods, 2 to 262144")
+	f.String(&o.cpu.Cpus, "cpuset-cpus", "CPUs to run on, such as 0-2,7")
+	f.String(&o.cpu.Mems, "cpuset-mems", "memory nodes to use")
+	f.Func(o.pids, "pids-limit", "`NUMBER` of processes and threads, -1 for no limit")
+}
+
+// spec returns what the flags say.
+func (o *podFlags) spec(name string) (*sandbox.PodSpec, error) {
+	s := &o.s
+	s.PodVersion = sandbox.PodVersion
+	s.Metadata.Name, s.Metadata.UID = name, o.uid
+	if o.shareSet {
+		s.Share = []string{}
+		if o.share != "" && o.share != "none" {
+			s.Share = strings.Split(o.share, ",")
+		}
+	}
+	if len(o.uidmap)+len(o.gidmap) > 0 {
+		s.UserNamespace = &sandbox.UserNamespace{UIDMappings: o.uidmap, GIDMappings: o.gidmap}
+	}
+	if o.graceSet {
+		s.TerminationGracePeriodSeconds = new(int64(o.grace))
+	}
+	if o.mem != (specs.LinuxMemory{}) {
+		o.res.Memory = &o.mem
+		s.Resources = &o.res
+	}
+	if o.cpu != (specs.LinuxCPU{}) {
+		o.res.CPU = &o.cpu
+		s.Resources = &o.res
+	}
+	if o.res.Pids != nil {
+		s.Resources = &o.res
+	}
+	return s, nil
+}
+
+// cpuPeriod is the kernel's default period of cpu.max, in microseconds.
+const cpuPeriod = 100_000
+
+func (o *podFlags) cpus(v string) error {
+	n, err := strconv.ParseFloat(v, 64)
+	if err != nil || !(n > 0) || n > math.MaxInt32 {
+		return fmt.Errorf("not a positive number")
+	}
+	quota, period := int64(math.Round(n*cpuPeriod)), uint64(cpuPeriod)
+	o.cpu.Quota, o.cpu.Period = &quota, &period
+	return nil
+}
+
+func (o *podFlags) pids(v string) error {
+	n, err := strconv.ParseInt(v, 10, 64)
+	if err != nil {
+		return fmt.Errorf("not a number")
+	}
+	o.res.Pids = &specs.LinuxPids{Limit: &n}
+	return nil
+}
+
+// volume reads SOURCE:DIR[:OPTIONS].
+func (o *podFlags) volume(v string) error {
+	parts := strings.SplitN(v, ":", 3)
+	if len(parts) < 2 {
+		return fmt.Errorf("want SOURCE:DIR[:OPTIONS]")
+	}
+	src, m := parts[0], sandbox.VolumeMount{MountPath: parts[1]}
+	vol := sandbox.PodVolume{Name: src}
+	if path.IsAbs(src) {
+		vol.Name = "volume-" + strconv.Itoa(len(o.s.Volumes))
+		vol.HostPath = &sandbox.PodHostPath{Path: src}
+	} else {
+		vol.EmptyDir = &sandbox.PodEmptyDir{}
+	}
+	m.Name = vol.Name
+	if len(parts) == 3 {
+		for opt := range strings.SplitSeq(parts[2], ",") {
+			size, isSize := strings.CutPrefix(opt, "size=")
+			switch {
+			case opt == "ro":
+				m.ReadOnly = true
+			case opt == "rw":
+			case opt == "memory" && vol.EmptyDir != nil:
+				vol.EmptyDir.Medium = "Memory"
+			case isSize && vol.EmptyDir != nil:
+				if err := bytesFlag(&vol.EmptyDir.SizeLimit)(size); err != nil {
+					return fmt.Errorf("option %q: %w", opt, err)
+				}
+			default:
+				return fmt.Errorf("unknown option %q", opt)
+			}
+		}
+	}
+	o.s.Volumes = append(o.s.Volumes, vol)
+	o.s.VolumeMounts = append(o.s.VolumeMounts, m)
+	return nil
+}
+
+func (o *podFlags) addHost(v string) error {
+	name, ip, ok := strings.Cut(v, ":")
+	if !ok {
+		return fmt.Errorf("want NAME:IP")
+	}
+	o.s.HostAliases = append(o.s.HostAliases, sandbox.HostAlias{IP: ip, Hostnames: []string{name}})
+	return nil
+}

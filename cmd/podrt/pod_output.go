@@ -1,0 +1,89 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// outputMux prints the lines of several containers, each behind its
+// container's name, whole lines at a time.
+type outputMux struct {
+	mu    sync.Mutex
+	wg    sync.WaitGroup
+	width int
+	color bool
+	next  int
+}
+
+// maxLine bounds what is held of a line without an end; longer ones are
+// printed in pieces, as container runtimes' log drivers do at 16 KiB.
+const maxLine = 16 << 10
+
+func newOutputMux(names []string) *outputMux {
+	m := &outputMux{color: isTerminal(os.Stdout) && os.Getenv("NO_COLOR") == ""}
+	for _, n := range names {
+		m.width = max(m.width, len(n))
+	}
+	return m
+}
+
+func isTerminal(f *os.File) bool {
+	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
+	return err == nil
+}
+
+// stdio is a sandbox.Stdio: pipes whose read ends are printed until the last
+// holder of the write ends has gone.
+func (m *outputMux) stdio(name string) (stdin, stdout, stderr *os.File, err error) {
+	outR, outW, err := os.Pipe()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	errR, errW, err := os.Pipe()
+	if err != nil {
+		outR.Close()
+		outW.Close()
+		return nil, nil, nil, err
+	}
+	m.mu.Lock()
+	prefix := fmt.Sprintf("%-*s | ", m.width, name)
+	if m.color {
+		// The six plain colours from red to cyan, in turn.
+		prefix = fmt.Sprintf("\x1b[3%dm%s\x1b[0m", 1+m.next%6, prefix)
+	}
+	m.next++
+	m.mu.Unlock()
+	m.wg.Add(2)
+	go m.copy(os.Stdout, outR, prefix)
+	go m.copy(os.Stderr, errR, prefix)
+	return nil, outW, errW, nil
+}
+
+func (m *outputMux) copy(dst io.Writer, src *os.File, prefix string) {
+	defer m.wg.Done()
+	defer src.Close()
+	r := bufio.NewReaderSize(src, maxLine)
+	for {
+		line, err := r.ReadSlice('\n')
+		if len(line) > 0 {
+			if line[len(line)-1] != '\n' {
+				line = append(line[:len(line):len(line)], '\n')
+			}
+			m.mu.Lock()
+			_, _ = fmt.Fprintf(dst, "%s%s", prefix, line)
+			m.mu.Unlock()
+		}
+		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
+			return
+		}
+	}
+}
+
+// wait returns when all output has been printed.
+func (m *outputMux) wait() { m.wg.Wait() }

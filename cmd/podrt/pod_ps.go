@@ -1,0 +1,79 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/podrt/podrt/sandbox"
+)
+
+func podPsCommand() *command {
+	format := "table"
+	return &command{
+		name:  "ps",
+		usage: "show the processes of a pod, as the host sees them",
+		args:  podArgs,
+		flags: func(f *flags) { f.String(&format, "format, f", formatUsage) },
+		min:   1, max: 1,
+		run: func(e *env, args []string) error {
+			if format != "table" && format != "json" {
+				return errFormat
+			}
+			return e.eachPod(args, func(p *sandbox.Pod) error {
+				procs, err := p.Processes()
+				if err != nil {
+					return err
+				}
+				if format == "json" {
+					return printJSON(e.stdout, procs)
+				}
+				w := newTable(e.stdout)
+				fmt.Fprint(w, "CONTAINER\tPID\tPPID\tUID\tSTATE\tRSS\tCOMMAND\n")
+				for _, x := range procs {
+					name := x.Container
+					if name == "" {
+						name = "(pod init)"
+					}
+					fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%s\t%s\t%s\n", name, x.PID, x.PPID, x.UID, x.State, formatBytes(x.RSS), x.Command)
+				}
+				return w.Flush()
+			})
+		},
+	}
+}
+
+func podExecCommand() *command {
+	var o execOptions
+	return &command{
+		name:  "exec",
+		usage: "run one more process in a container of a pod",
+		args: `<pod> <container> <command> [command options]
+
+Where "<container>" is the container's name in the pod. Flags come before the
+pod. The exit status is the process's; 255 if podrt could not start it.`,
+		flags: o.flags, inOrder: true, min: 2, max: -1,
+		run: func(e *env, args []string) error {
+			return o.run(e, args[2:], func() (*sandbox.Container, error) {
+				p, err := e.store.Pod(args[0])
+				if err != nil {
+					return nil, err
+				}
+				return p.Container(args[1])
+			})
+		},
+	}
+}
+
+// eachPodOrNone is eachPod, but with optional set a pod that does not exist is
+// no error.
+func (e *env) eachPodOrNone(refs []string, optional bool, act func(*sandbox.Pod) error) error {
+	var errs []error
+	for _, ref := range refs {
+		err := e.eachPod([]string{ref}, act)
+		if optional && errors.Is(err, sandbox.ErrPodNotExist) {
+			err = nil
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}

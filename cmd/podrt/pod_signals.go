@@ -1,0 +1,65 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/signal"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/podrt/podrt/sandbox"
+)
+
+// podPatience is how long a pod's killed processes may take to end. Only one in
+// uninterruptible sleep needs more than an instant.
+const podPatience = 30 * time.Second
+
+func removePod(p *sandbox.Pod, force bool) error {
+	ctx, cancel := context.WithTimeout(context.Background(), podPatience)
+	defer cancel()
+	return p.Remove(ctx, force)
+}
+
+func killPod(p *sandbox.Pod, sig unix.Signal) error {
+	ctx, cancel := context.WithTimeout(context.Background(), podPatience)
+	defer cancel()
+	return p.Kill(ctx, sig)
+}
+
+// interruptible returns a context that SIGINT or SIGTERM ends.
+func interruptible() (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
+}
+
+// onSecondInterrupt acts on a SIGINT or SIGTERM that comes after ctx was ended
+// by one; the returned function ends the watch.
+func onSecondInterrupt(ctx context.Context, act func()) func() {
+	signals := make(chan os.Signal, 4)
+	done := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		// From here on: the first one is not seen again.
+		signal.Notify(signals, unix.SIGINT, unix.SIGTERM)
+		select {
+		case <-signals:
+			act()
+		case <-done:
+		}
+	})
+	return func() {
+		stop()
+		close(done)
+		signal.Stop(signals)
+	}
+}
+
+// joinRemoval removes a pod that could not be run, and adds what goes wrong
+// with that.
+func joinRemoval(err error, p *sandbox.Pod) error {
+	rm := removePod(p, true)
+	if errors.Is(rm, sandbox.ErrPodNotExist) {
+		rm = nil
+	}
+	return errors.Join(err, rm)
+}
