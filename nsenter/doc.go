@@ -37,11 +37,13 @@
 // starts; init.c and initloop.c say what it is and what is taken from it. It
 // leaves reaping to the kernel, passes SIGTERM, SIGINT, SIGHUP, SIGQUIT,
 // SIGUSR1 and SIGUSR2 on to all processes of the namespace when they come by
-// kill(2) from outside of it, and ends by SIGKILL from outside only: through
-// cgroup.kill. Its parent exits, so it becomes a child of the nearest subreaper
-// among podrt's ancestors (podrt itself, where podrt is one) or of the host's
-// init, which reap it. Not podrt's child by CLONE_PARENT: a podrt that lives on
-// without being a subreaper would have to wait for a process it never started.
+// kill(2) from outside of it (unless the same signal from inside is pending at
+// that moment: then the kernel makes one of both, signal(7)), and ends by
+// SIGKILL from outside only: through cgroup.kill. Its parent exits, so it
+// becomes a child of the nearest subreaper among podrt's ancestors (podrt
+// itself, where podrt is one) or of the host's init, which reap it. Not podrt's
+// child by CLONE_PARENT: a podrt that lives on without being a subreaper would
+// have to wait for a process it never started.
 // Who wants to know of its end polls [Result.InitPidFD]. Killed, it ends only
 // when all processes of its namespace have been reaped, also those whose
 // parents are outside (pid_namespaces(7)): so reap the containers first.

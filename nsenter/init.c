@@ -13,6 +13,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/securebits.h>
 #include <sched.h>
@@ -102,7 +103,8 @@ static int drop_privileges(struct failure *f)
 	return 0;
 }
 
-static int set_up(const struct config *cfg, int channel, int proc, struct failure *f)
+/* All that may fail. *maps is what trim.c reads. */
+static int set_up(const struct config *cfg, int channel, int proc, int *maps, struct failure *f)
 {
 	/* First of all: an inherited copy of a channel would hide a death. */
 	if (close_others(channel, proc, f) < 0)
@@ -117,24 +119,25 @@ static int set_up(const struct config *cfg, int channel, int proc, struct failur
 		return podrt_fail(f, errno, "make session of", "pod init");
 	umask(077);
 	prctl(PR_SET_NAME, "podrt-init", 0, 0, 0);
-	if (reset_signals(f) < 0 || podrt_empty_root(f) < 0)
+	*maps = podrt_open_beneath(proc, "self/maps", O_RDONLY);
+	if (*maps < 0)
+		return podrt_fail(f, errno, "read memory map of", "pod init");
+	close(proc);
+	if (reset_signals(f) < 0 || podrt_empty_root(f) < 0 || drop_privileges(f) < 0)
 		return -1;
-	return drop_privileges(f);
+	return podrt_install_filter(f);
 }
 
 void podrt_init(const struct config *cfg, int channel, int proc)
 {
-	struct message ready, refused;
+	struct message ready;
+	int maps = -1;
 
-	/* Both stand before the memory that could spell them is gone. */
 	memset(&ready, 0, sizeof(ready));
-	memset(&refused, 0, sizeof(refused));
-	podrt_fail(&refused.failure, 0, "install seccomp filter of", "pod init");
-
-	if (set_up(cfg, channel, proc, &ready.failure) < 0) {
+	if (set_up(cfg, channel, proc, &maps, &ready.failure) < 0) {
 		(void)podrt_send(channel, &ready);
 		_exit(1);
 	}
-	podrt_trim(proc);
-	podrt_init_loop(channel, proc, &ready, &refused);
+	podrt_trim(maps);
+	podrt_init_loop(channel, &ready);
 }

@@ -24,7 +24,7 @@ func initVariants() map[string]Config {
 	return map[string]Config{"pid": v["pid"], "user+pid": v["user+pid"], "init": v["init"]}
 }
 
-// startInside starts a helper (run.go's runHelper) in the sandbox's PID
+// startInside starts a helper (runHelper) in the sandbox's PID
 // namespace and a mount namespace of its own, as root of the caller's user
 // namespace. lines are what it prints.
 func startInside(t testing.TB, res *Result, args ...string) (cmd *exec.Cmd, lines *bufio.Reader) {
@@ -295,6 +295,14 @@ func TestInitForwards(t *testing.T) {
 			if got := runInside(t, res, "attack-signals"); got != "done" {
 				t.Errorf("helper says %q; want done", got)
 			}
+			// Else the next would be one with what is pending.
+			eventually(t, "the pod init has no signals pending", func() bool {
+				status, err := readFile(fmt.Sprintf("/proc/%d/status", res.InitPID))
+				if err != nil {
+					t.Fatal(err)
+				}
+				return strings.Contains(status, "SigPnd:\t0000000000000000\nShdPnd:\t0000000000000000\n")
+			})
 			// A forged one that it has not dropped yet would swallow the next of
 			// its kind: signals below the real-time ones do not queue.
 			eventually(t, "the pod init has dropped all forged signals", func() bool { return !pending(t, res.InitPID) })

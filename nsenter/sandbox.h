@@ -155,12 +155,11 @@ int podrt_init_spawn(const struct config *cfg, int channel[2], int proc,
 		     struct message *m, struct failure *f);
 void podrt_init(const struct config *cfg, int channel, int proc) __attribute__((noreturn));
 
-/* emptyroot.c */
-int podrt_empty_root(struct failure *f);
+int podrt_empty_root(struct failure *f);     /* emptyroot.c */
+int podrt_install_filter(struct failure *f); /* filter.c */
 
-/* trim.c, initloop.c: after podrt_trim nothing of libc may be called. */
-void podrt_trim(int proc);
-void podrt_init_loop(int channel, int proc, const struct message *ready,
-		     struct message *refused) __attribute__((noreturn));
+/* trim.c, initloop.c: from podrt_trim on nothing of libc may be called. */
+void podrt_trim(int maps);
+void podrt_init_loop(int channel, const struct message *ready) __attribute__((noreturn));
 
 #endif

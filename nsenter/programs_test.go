@@ -13,7 +13,7 @@ import (
 )
 
 // Programs that run as processes of a pod, in its PID namespace. What they
-// print is read by init_test.go.
+// print is read by init_test.go and init_attack_test.go.
 
 // signalsHelper prints the name of each signal it gets, until it is killed.
 func signalsHelper() {
