@@ -80,7 +80,40 @@ func runOnTerminal(j *job.Job) (int, error) {
 }
 
 func start(j *job.Job, files []*os.File, sys *syscall.SysProcAttr) (int, error) {
-	return pid1.Run(j.Args[0], j.Args, &os.ProcAttr{Dir: j.WorkDir, Env: j.Env, Files: files, Sys: sys})
+	program, err := localProgram(j.Args[0])
+	if err != nil {
+		return 0, err
+	}
+	return pid1.Run(program, j.Args, &os.ProcAttr{Dir: j.WorkDir, Env: j.Env, Files: files, Sys: sys})
+}
+
+// localCopy is where a program that lies on a share of the host is run from.
+const localCopy = "/run/rung-program"
+
+// localProgram copies a program that lies on a 9p share: libcontainer executes
+// its caller through an overlay, and the kernel executes nothing from an
+// overlay of 9p.
+func localProgram(path string) (string, error) {
+	src, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer src.Close()
+	var fs unix.Statfs_t
+	if err := unix.Fstatfs(int(src.Fd()), &fs); err != nil {
+		return "", &os.PathError{Op: "statfs", Path: path, Err: err}
+	}
+	if fs.Type != unix.V9FS_MAGIC {
+		return path, nil
+	}
+	dst, err := os.OpenFile(localCopy, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
+	if err != nil {
+		return "", err
+	}
+	if _, err := io.Copy(dst, src); err != nil {
+		return "", errors.Join(err, dst.Close())
+	}
+	return localCopy, dst.Close()
 }
 
 // openPort opens the virtio-serial port with the given name for writing. The

@@ -18,6 +18,7 @@ type cpio struct {
 
 // dir adds a directory, file a regular file; name has no leading slash.
 func (c *cpio) dir(name string) { c.entry(name, 0o40755, nil) }
+
 func (c *cpio) file(name string, mode os.FileMode, b []byte) {
 	c.entry(name, 0o100000|uint32(mode.Perm()), b)
 }

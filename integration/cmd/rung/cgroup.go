@@ -189,7 +189,7 @@ func (c *cgroup) destroy() error {
 // children; it is no error if it is gone.
 func removeTree(at int, name string) error {
 	fd, err := unix.Openat(at, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-	if err == unix.ENOENT {
+	if errors.Is(err, unix.ENOENT) {
 		return nil
 	}
 	if err != nil {
