@@ -221,7 +221,7 @@ func TestDeleteWithoutPIDNamespace(t *testing.T) {
 			t.Fatalf("processes = %v, %v; want 2", pids, err)
 		}
 		if err := DeleteContainer(patience(t), root, "shared", force); err != nil {
-			t.Errorf("DeleteContainer(force: %t): %v", force, err)
+			t.Fatalf("DeleteContainer(force: %t): %v", force, err)
 		}
 		for _, pid := range pids {
 			var ws unix.WaitStatus

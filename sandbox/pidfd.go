@@ -35,6 +35,11 @@ func processStart(pid int) (uint64, error) {
 // that PID and start time; ESRCH when it is gone and the PID perhaps another's.
 func openProcess(pid int, start uint64) (*os.File, error) {
 	fd, err := unix.PidfdOpen(pid, 0)
+	if errors.Is(err, unix.EINVAL) {
+		// A process that has ended while others still are in its process group
+		// or session, which keep its number: not ESRCH on older kernels (seen on 6.12).
+		err = unix.ESRCH
+	}
 	if err != nil {
 		return nil, os.NewSyscallError("pidfd_open", err)
 	}

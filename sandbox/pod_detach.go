@@ -127,16 +127,15 @@ func StartCode(err error) int {
 		return CodeError
 	}
 	msg := start.Err.Error()
-	i := strings.LastIndex(msg, "exec: ") // exec.LookPath's errors, inside the container
+	// exec.LookPath's errors, inside the container.
+	i := strings.LastIndex(msg, `exec: "`)
 	if i < 0 {
 		return CodeError
 	}
 	msg = msg[i:]
-	switch {
-	case strings.Contains(msg, "executable file not found") || strings.Contains(msg, "no such file or directory"):
+	if strings.Contains(msg, "executable file not found") || strings.Contains(msg, "no such file or directory") {
 		return CodeNotFound
-	case strings.Contains(msg, "permission denied") || strings.Contains(msg, "is a directory"):
-		return CodeNotExecutable
 	}
-	return CodeError
+	// A directory, one without permission, a loop of symbolic links, ...
+	return CodeNotExecutable
 }

@@ -17,23 +17,21 @@ import (
 // namespace is mounted on cannot be (rmdir(2), EBUSY). So the copies of what
 // podrt mounts go again at once.
 
-// hideState takes podrt's own mounts out of the pins of the pod's hostPath
-// volumes. Where a pin is missing there is nothing to do.
-func (p *Pod) hideState() error {
-	for _, v := range p.rec.Spec.Volumes {
-		if v.HostPath == nil {
-			continue
-		}
-		// As the pin followed it. If somebody changes a symbolic link at this
-		// very moment, what is hidden is a matter of order, not of safety.
-		source, err := filepath.EvalSymlinks(v.HostPath.Path)
-		if err != nil {
-			continue // gone since, and with it all mounts
-		}
-		for _, root := range []string{p.store.runRoot(), p.store.libRoot()} {
-			if err := hideMounts(v.volume().Source(p.volumesDir(), p.libVolumesDir()), source, root); err != nil {
-				return fmt.Errorf("hide podrt's state from volume %q: %w", v.Name, err)
-			}
+// hideState takes podrt's own mounts out of the pin of a hostPath volume. Where
+// there is no pin there is nothing to do.
+func (p *Pod) hideState(v *PodVolume) error {
+	if v.HostPath == nil {
+		return nil
+	}
+	// As the pin followed it. If somebody changes a symbolic link at this very
+	// moment, what is hidden is a matter of order, not of safety.
+	source, err := filepath.EvalSymlinks(v.HostPath.Path)
+	if err != nil {
+		return nil // gone since, and with it all mounts
+	}
+	for _, root := range []string{p.store.runRoot(), p.store.libRoot()} {
+		if err := hideMounts(v.volume().Source(p.volumesDir(), p.libVolumesDir()), source, root); err != nil {
+			return fmt.Errorf("hide podrt's state from volume %q: %w", v.Name, err)
 		}
 	}
 	return nil

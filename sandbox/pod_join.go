@@ -24,6 +24,10 @@ type Membership struct {
 // in the pod, and records it as a member. The caller ends with Close or, when
 // the container was not made, with Abort.
 func (s *Store) JoinPod(ref, id, bundle string, spec *specs.Spec) (_ *Membership, retErr error) {
+	// First of all: the id becomes part of paths.
+	if _, err := LoadContainer(s.containerRoot(), id); errors.Is(err, ErrInvalidID) {
+		return nil, err
+	}
 	p, err := s.Pod(ref)
 	if err != nil {
 		return nil, err

@@ -78,15 +78,18 @@ func (p *Pod) teardown(ctx context.Context, force bool) error {
 	} else {
 		try(ignoreNotExist(cg.Leaf(initLeaf).Kill()))
 	}
+	// Before the containers' directories go: the monitor records their end there.
+	try(p.awaitMonitor())
 	recs, err := p.containers()
 	try(err)
 	for _, rec := range recs {
 		try(p.deleteContainer(ctx, rec))
 	}
 	try(ignoreNotExist(cg.WaitEmpty(ctx)))
-	try(p.awaitMonitor())
 
-	try(p.hideState()) // a creation that was killed did not come so far
+	for i := range p.rec.Spec.Volumes { // a creation that was killed may not have
+		try(p.hideState(&p.rec.Spec.Volumes[i]))
+	}
 	try(rootfs.RemoveVolumes(p.volumesDir(), p.libVolumesDir()))
 	try(rootfs.UnmountShm(p.shmDir()))
 	try(nsenter.Unpin(p.nsDir()))

@@ -1,9 +1,12 @@
 package sandbox
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
+	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/podrt/podrt/nsenter"
@@ -122,7 +125,26 @@ func (p *Pod) Status() (*PodStatus, error) {
 
 func (p *Pod) initAlive() bool {
 	start, err := processStart(p.rec.InitPID)
-	return err == nil && start == p.rec.InitStart
+	return err == nil && start == p.rec.InitStart && !exiting(p.rec.InitPID)
+}
+
+// exiting reports whether a process is in exit(2), or gone. The init of a PID
+// namespace stays there, no zombie yet, until every process of the namespace
+// has been reaped (pid_namespaces(7)); those of the containers by parents who
+// may take their time.
+func exiting(pid int) bool {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return true
+	}
+	// proc_pid_stat(5): flags, field 9, is the seventh behind the name.
+	fields := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
+	if len(fields) < 7 {
+		return true
+	}
+	flags, err := strconv.ParseUint(string(fields[6]), 10, 64)
+	const pfExiting = 0x4 // PF_EXITING of include/linux/sched.h
+	return err != nil || flags&pfExiting != 0
 }
 
 func (p *Pod) phase(cs []ContainerStatus) (Phase, string, error) {

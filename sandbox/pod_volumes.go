@@ -56,12 +56,16 @@ func (p *Pod) admit(dir string) error {
 
 // makeVolumes makes the pod's volumes; each lives exactly as long as the pod.
 func (p *Pod) makeVolumes() error {
-	for _, v := range p.rec.Spec.Volumes {
+	for i := range p.rec.Spec.Volumes {
+		v := &p.rec.Spec.Volumes[i]
 		if _, err := rootfs.MakeVolume(v.volume(), p.volumesDir(), p.libVolumesDir()); err != nil {
 			return err
 		}
+		if err := p.hideState(v); err != nil {
+			return err
+		}
 	}
-	return p.hideState()
+	return nil
 }
 
 // volumeMounts are the OCI mounts of a container's volumeMounts, the pod's own

@@ -86,7 +86,7 @@ func (n *notifySocket) forward(mainPID, initPID int) error {
 	}
 	defer n.conn.Close()
 	ended, err := unix.PidfdOpen(initPID, 0)
-	if errors.Is(err, unix.ESRCH) {
+	if errors.Is(err, unix.ESRCH) || errors.Is(err, unix.EINVAL) { // EINVAL: only its session is left, before Linux 6.9
 		return nil
 	}
 	if err != nil {
