@@ -1,0 +1,2 @@
+// Package bundle makes OCI bundles and pod bundles for tests.
+package bundle

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"strings"
+)
+
+// network is that of an address: "@NAME" is an abstract unix socket, which
+// belongs to the network namespace, "/PATH" one in a file system, "udp:ADDR"
+// UDP, anything else TCP.
+func network(addr string) (string, string) {
+	if rest, ok := strings.CutPrefix(addr, "udp:"); ok {
+		return "udp", rest
+	}
+	if strings.HasPrefix(addr, "@") || strings.HasPrefix(addr, "/") {
+		return "unix", addr
+	}
+	return "tcp", addr
+}
+
+// listen serves args[1] to whoever comes to the address args[0].
+func listen(out io.Writer, args []string) error {
+	kind, addr := network(args[0])
+	if kind == "udp" {
+		return listenPacket(out, addr, args[1])
+	}
+	l, err := net.Listen(kind, addr)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(out, "ready", l.Addr())
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return err
+		}
+		_, _ = io.WriteString(c, args[1])
+		_ = c.Close()
+	}
+}
+
+func listenPacket(out io.Writer, addr, reply string) error {
+	c, err := net.ListenPacket("udp", addr)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(out, "ready", c.LocalAddr())
+	for {
+		_, from, err := c.ReadFrom(make([]byte, 1))
+		if err != nil {
+			return err
+		}
+		_, _ = c.WriteTo([]byte(reply), from)
+	}
+}
+
+// dial prints what the listener at the address has to say.
+func dial(out io.Writer, args []string) error {
+	kind, addr := network(args[0])
+	c, err := net.Dial(kind, addr)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	var reply []byte
+	if kind == "udp" {
+		if _, err := c.Write([]byte("?")); err != nil {
+			return err
+		}
+		reply = make([]byte, 1500)
+		var n int
+		n, err = c.Read(reply) // refused where nobody listens: ICMP
+		reply = reply[:n]
+	} else {
+		reply, err = io.ReadAll(c)
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "%s\n", reply)
+	return nil
+}
