@@ -2,6 +2,7 @@ package nsenter
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -13,7 +14,7 @@ import (
 // (clock ticks since boot), and ESRCH when it is gone. Linux 5.3.
 func openProcess(pid int, start uint64) (*os.File, error) {
 	fd, err := unix.PidfdOpen(pid, 0)
-	if err == unix.EINVAL {
+	if errors.Is(err, unix.EINVAL) {
 		err = unix.ESRCH // gone, but its session is not
 	}
 	if err != nil {

@@ -115,7 +115,7 @@ func explainOverlay(err error, upper string) error {
 	if !errors.Is(err, unix.EINVAL) || unix.Statfs(upper, &st) != nil {
 		return err
 	}
-	if int64(st.Type) == unix.OVERLAYFS_SUPER_MAGIC {
+	if st.Type == unix.OVERLAYFS_SUPER_MAGIC {
 		return fmt.Errorf("%w: the upper directory %q is itself on an overlay, which is not supported", err, upper)
 	}
 	return fmt.Errorf("%w: the file system of the upper directory %q (type %#x) may be unable to hold one", err, upper, st.Type)

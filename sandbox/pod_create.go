@@ -50,7 +50,7 @@ func (s *Store) CreatePod(ctx context.Context, spec *PodSpec, bundle *PodBundle)
 		return nil, err
 	}
 	defer lock.Close()
-	if err := p.build(ctx); err != nil {
+	if err := p.build(); err != nil {
 		err = fmt.Errorf("create pod %q: %w", p.Name(), err)
 		// Not ctx: what a cancelled creation made must go all the same.
 		return nil, errors.Join(err, p.teardown(context.WithoutCancel(ctx), true))
@@ -200,7 +200,7 @@ func (s *Store) record(p *Pod) (_ *os.File, retErr error) {
 }
 
 // build makes the pod's kernel objects; the record is on disk and the lock held.
-func (p *Pod) build(ctx context.Context) error {
+func (p *Pod) build() error {
 	cg := p.cgroup()
 	if _, err := cgroups.Create(cg); err != nil {
 		return err
@@ -219,7 +219,7 @@ func (p *Pod) build(ctx context.Context) error {
 	if err := p.makeVolumes(); err != nil {
 		return err
 	}
-	if err := p.makeNamespaces(ctx); err != nil {
+	if err := p.makeNamespaces(); err != nil {
 		return err
 	}
 	// Only now: a cgroup that has controllers enabled for its children takes no
@@ -232,7 +232,7 @@ func (p *Pod) build(ctx context.Context) error {
 }
 
 // makeNamespaces has the sandbox process make and pin what the pod shares.
-func (p *Pod) makeNamespaces(ctx context.Context) (retErr error) {
+func (p *Pod) makeNamespaces() error {
 	spec := p.rec.Spec
 	cfg := nsenter.Config{
 		PinDir:      p.nsDir(),

@@ -164,10 +164,10 @@ func (p *Pod) phase(cs []ContainerStatus) (Phase, string, error) {
 	started, unknown, failed := false, false, false
 	for i := range cs {
 		c := &cs[i]
-		switch {
-		case c.Status == "running" || c.Status == "paused":
+		switch c.Status {
+		case "running", "paused":
 			return PhaseRunning, "", nil
-		case c.Status == "created" || c.Status == "creating":
+		case "created", "creating":
 		default:
 			started = true
 			unknown = unknown || c.Exit == nil

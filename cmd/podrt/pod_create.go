@@ -20,13 +20,9 @@ The pod has no process unless it shares its PID namespace. Containers are put
 into it with "podrt create --pod" and "podrt run --pod".`,
 		flags: o.register, min: 1, max: 1,
 		run: func(e *env, args []string) error {
-			spec, err := o.spec(args[0])
-			if err != nil {
-				return err
-			}
 			ctx, stop := interruptible()
 			defer stop()
-			p, err := e.store.CreatePod(ctx, spec, nil)
+			p, err := e.store.CreatePod(ctx, o.spec(args[0]), nil)
 			if err != nil {
 				return err
 			}

@@ -61,7 +61,7 @@ func (o *podFlags) register(f *flags) {
 }
 
 // spec returns what the flags say.
-func (o *podFlags) spec(name string) (*sandbox.PodSpec, error) {
+func (o *podFlags) spec(name string) *sandbox.PodSpec {
 	s := &o.s
 	s.PodVersion = sandbox.PodVersion
 	s.Metadata.Name, s.Metadata.UID = name, o.uid
@@ -88,7 +88,7 @@ func (o *podFlags) spec(name string) (*sandbox.PodSpec, error) {
 	if o.res.Pids != nil {
 		s.Resources = &o.res
 	}
-	return s, nil
+	return s
 }
 
 // cpuPeriod is the kernel's default period of cpu.max, in microseconds.
