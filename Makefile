@@ -1,0 +1,78 @@
+# podrt. `make demo` sets up and runs a real pod; `make test` runs every test.
+# Both work on a fresh Debian 12 with root, make and Go.
+
+SHELL       := /bin/bash
+GO          ?= go
+PREFIX      ?= /usr/local
+DESTDIR     ?=
+VERSION     ?= 0.1.0
+COMMIT      ?= $(shell git describe --always --dirty --abbrev=40 --match= 2>/dev/null || echo unknown)
+
+TAGS        := seccomp netgo osusergo
+LDFLAGS     := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -extldflags "-static"
+export CGO_ENABLED := 1
+
+# Tests run the same tags as the binary.
+GOTEST      := $(GO) test -tags '$(TAGS)'
+PRIVILEGED  := ./cgroups ./nsenter ./rootfs ./netsetup ./sandbox ./cmd/podrt ./integration/rung ./integration/cmd/rung
+LINT_VERSION := v2.15.0
+GOFUMPT_VERSION := v0.9.1
+TOOLS       := $(CURDIR)/bin/tools
+
+.PHONY: all build deps demo test test-unit test-native test-vm vet lint inittrace bench install clean
+
+all: build
+
+build: bin/podrt bin/rung ## build bin/podrt, and bin/rung for the tests
+
+# Go knows best what is up to date.
+.PHONY: bin/podrt bin/rung
+bin/podrt:
+	$(GO) build -trimpath -tags '$(TAGS)' -ldflags '$(LDFLAGS)' -o $@ ./cmd/podrt
+bin/rung:
+	CGO_ENABLED=0 $(GO) build -trimpath -o $@ ./integration/cmd/rung
+
+deps: ## install by apt what a bare Debian 12 lacks, fetch the VM's parts
+	integration/deps.sh
+
+demo: deps build ## run the example pod: natively on a unified cgroup v2 host, in the VM otherwise
+	integration/demo.sh
+
+test: deps build vet test-unit test-native test-vm ## all tests
+
+test-unit: ## tests that need no privilege
+	env -u PODRT_RUNG $(GOTEST) $(shell $(GO) list ./... | grep -v '/integration$$')
+
+# -p 1: the leak check sees the whole machine, and two VMs fill two cores.
+test-native: bin/podrt bin/rung ## privileged tests in a private mount namespace with pure cgroup2
+	$(GOTEST) -p 1 -exec '$(CURDIR)/bin/rung native' $(PRIVILEGED)
+	PODRT_RUNG_WANT=native $(GOTEST) ./integration
+
+test-vm: bin/podrt bin/rung ## privileged tests in a VM with full cgroup v2
+	$(GOTEST) -p 1 -exec '$(CURDIR)/bin/rung vm -shards 2' $(PRIVILEGED)
+	PODRT_VM='-shards 2' $(GOTEST) -timeout 30m ./integration
+	PODRT_RUNG_WANT=vm $(GOTEST) ./integration/vm
+
+vet:
+	$(GO) vet -tags '$(TAGS)' ./...
+
+lint: $(TOOLS)/golangci-lint $(TOOLS)/gofumpt ## golangci-lint and gofumpt
+	test -z "$$($(TOOLS)/gofumpt -l . | tee /dev/stderr)"
+	$(TOOLS)/golangci-lint run --build-tags '$(TAGS)' ./...
+
+$(TOOLS)/golangci-lint:
+	GOBIN=$(TOOLS) CGO_ENABLED=0 $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
+$(TOOLS)/gofumpt:
+	GOBIN=$(TOOLS) CGO_ENABLED=0 $(GO) install mvdan.cc/gofumpt@$(GOFUMPT_VERSION)
+
+inittrace: bin/podrt ## what package initialisation costs at every container start
+	GODEBUG=inittrace=1 bin/podrt --version
+
+bench: build ## medians, side by side in one run
+	$(GO) run ./integration/bench
+
+install: bin/podrt
+	install -D -m 0755 bin/podrt $(DESTDIR)$(PREFIX)/sbin/podrt
+
+clean:
+	rm -rf bin
