@@ -43,6 +43,16 @@ static int close_others(int a, int b, struct failure *f)
 	return 0;
 }
 
+static int set_disposition(int sig, void (*handler)(int))
+{
+	/* The kernel's struct sigaction, for libc keeps signals 32 and 33 to
+	 * itself and leaves them as they were inherited. Flags, restorer and mask
+	 * are 0. */
+	uint64_t act[4] = { (uintptr_t)handler, 0, 0, 0 };
+
+	return (int)syscall(SYS_rt_sigaction, sig, act, NULL, sizeof(uint64_t));
+}
+
 /*
  * Default dispositions for all but SIGCHLD: ignoring that makes the kernel
  * reap every child, orphans included, without waking anybody. As PID 1, a
@@ -53,14 +63,11 @@ static int close_others(int a, int b, struct failure *f)
 static int reset_signals(struct failure *f)
 {
 	static const int forwarded[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2 };
-	struct sigaction sa;
 	sigset_t set;
 
-	memset(&sa, 0, sizeof(sa));
 	for (int sig = 1; sig < NSIG; sig++) {
-		sa.sa_handler = sig == SIGCHLD ? SIG_IGN : SIG_DFL;
-		/* SIGKILL, SIGSTOP and libc's own two refuse. */
-		if (sigaction(sig, &sa, NULL) < 0 && sig == SIGCHLD)
+		/* SIGKILL and SIGSTOP refuse. */
+		if (set_disposition(sig, sig == SIGCHLD ? SIG_IGN : SIG_DFL) < 0 && sig == SIGCHLD)
 			return podrt_fail(f, errno, "ignore SIGCHLD in", "pod init");
 	}
 	sigemptyset(&set);

@@ -38,11 +38,14 @@ func (p *Pod) OwnRunning() (bool, error) {
 
 // Stats are the resources that a pod uses, as a whole and per container.
 type Stats struct {
-	UID        string                    `json:"uid"`
-	Name       string                    `json:"name"`
-	Pod        *cgroups.Stats            `json:"pod"`
-	Containers map[string]*cgroups.Stats `json:"containers"`
+	UID        string                  `json:"uid"`
+	Name       string                  `json:"name"`
+	Pod        *CgroupStats            `json:"pod"`
+	Containers map[string]*CgroupStats `json:"containers"` // by name
 }
+
+// CgroupStats is what the processes of one cgroup use.
+type CgroupStats = cgroups.Stats
 
 // Stats reads the pod's cgroup and those of its live containers.
 func (p *Pod) Stats() (*Stats, error) {
@@ -53,7 +56,7 @@ func (p *Pod) Stats() (*Stats, error) {
 	if st.Phase == PhaseDead {
 		return nil, fmt.Errorf("read stats of pod %q: %s", p.Name(), st.Reason)
 	}
-	s := &Stats{UID: p.UID(), Name: p.Name(), Containers: make(map[string]*cgroups.Stats, len(st.Containers))}
+	s := &Stats{UID: p.UID(), Name: p.Name(), Containers: make(map[string]*CgroupStats, len(st.Containers))}
 	if s.Pod, err = p.cgroup().Stats(); err != nil {
 		return nil, fmt.Errorf("read stats of pod %q: %w", p.Name(), err)
 	}

@@ -152,9 +152,7 @@ func (p *Pod) grace() time.Duration {
 	return time.Duration(*p.rec.Spec.TerminationGracePeriodSeconds) * time.Second
 }
 
-// reaper waits for adopted orphans without touching the containers' inits,
-// whose statuses belong to their own waiters: it peeks at the next dead child
-// (waitid(2), WNOWAIT) and takes it only if it is none of them.
+// reaper waits for adopted orphans, and not for the containers' inits.
 type reaper struct {
 	own     map[int]bool
 	signals chan os.Signal
@@ -206,16 +204,5 @@ func (r *reaper) stop() {
 }
 
 func (r *reaper) reap() {
-	for {
-		var info unix.Siginfo
-		err := unix.Waitid(unix.P_ALL, 0, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
-		if errors.Is(err, unix.EINTR) {
-			continue
-		}
-		pid := siginfoPID(&info)
-		if err != nil || pid == 0 || r.own[pid] {
-			return
-		}
-		_, _ = unix.Wait4(pid, nil, 0, nil)
-	}
+	ReapOrphans(func(pid int) bool { return r.own[pid] })
 }

@@ -6,11 +6,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ReapOrphans waits for every dead child of this process but keep, whose
-// status is its own waiter's to get: it peeks at the next dead child
-// (waitid(2), WNOWAIT) and takes it only if it is another. It stops at keep,
-// and reports whether it did.
-func ReapOrphans(keep int) (dead bool) {
+// ReapOrphans waits for every dead child of this process but those to keep,
+// whose statuses are their own waiters' to get: it peeks at the next dead child
+// (waitid(2), WNOWAIT) and takes it only if it is another. It stops at the
+// first one to keep, and reports whether it did.
+func ReapOrphans(keep func(pid int) bool) (dead bool) {
 	for {
 		var info unix.Siginfo
 		err := unix.Waitid(unix.P_ALL, 0, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
@@ -21,7 +21,7 @@ func ReapOrphans(keep int) (dead bool) {
 		if err != nil || pid == 0 {
 			return false
 		}
-		if pid == keep {
+		if keep(pid) {
 			return true
 		}
 		_, _ = unix.Wait4(pid, nil, 0, nil)

@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/podrt/podrt/cgroups"
 	"github.com/podrt/podrt/sandbox"
 )
 
@@ -106,7 +105,7 @@ func parseSeconds(v string, p *int) error {
 
 // statsLine is a row of pod stats; "-" stands for a controller that the cgroup
 // does not have.
-func statsLine(pod, container string, s *cgroups.Stats) string {
+func statsLine(pod, container string, s *sandbox.CgroupStats) string {
 	memory, limit, pids, read, written := "-", "-", "-", "-", "-"
 	if m := s.Memory; m != nil {
 		memory, limit = formatBytes(m.Usage), "none"

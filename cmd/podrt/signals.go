@@ -45,15 +45,16 @@ func (s *signals) stop() {
 func (s *signals) forward(p *sandbox.Process, io streams) (unix.WaitStatus, error) {
 	<-s.all
 	pid := p.Pid()
+	own := func(child int) bool { return child == pid }
 	io.resize()
 	// It may have ended before SIGCHLD was caught.
-	if sandbox.ReapOrphans(pid) {
+	if sandbox.ReapOrphans(own) {
 		return p.Wait()
 	}
 	for sig := range s.ch {
 		switch sig {
 		case unix.SIGCHLD:
-			if sandbox.ReapOrphans(pid) {
+			if sandbox.ReapOrphans(own) {
 				return p.Wait()
 			}
 		case unix.SIGWINCH:

@@ -87,23 +87,24 @@ func start(j *job.Job, files []*os.File, sys *syscall.SysProcAttr) (int, error) 
 	return pid1.Run(program, j.Args, &os.ProcAttr{Dir: j.WorkDir, Env: j.Env, Files: files, Sys: sys})
 }
 
-// localCopy is where a program that lies on a share of the host is run from.
+// localCopy is where a program that is a mount of its own is run from.
 const localCopy = "/run/rung-program"
 
-// localProgram copies a program that lies on a 9p share: libcontainer executes
-// its caller through an overlay, and the kernel executes nothing from an
-// overlay of 9p.
+// localProgram copies a program that is a mount of its own, as one in a
+// directory of the host that a mount of the guest hides is (root.go):
+// libcontainer executes its caller through an overlay on the program's
+// directory, where such a mount is not seen.
 func localProgram(path string) (string, error) {
 	src, err := os.Open(path)
 	if err != nil {
 		return "", err
 	}
 	defer src.Close()
-	var fs unix.Statfs_t
-	if err := unix.Fstatfs(int(src.Fd()), &fs); err != nil {
-		return "", &os.PathError{Op: "statfs", Path: path, Err: err}
+	var st unix.Statx_t
+	if err := unix.Statx(int(src.Fd()), "", unix.AT_EMPTY_PATH, unix.STATX_TYPE, &st); err != nil {
+		return "", &os.PathError{Op: "statx", Path: path, Err: err}
 	}
-	if fs.Type != unix.V9FS_MAGIC {
+	if st.Attributes&unix.STATX_ATTR_MOUNT_ROOT == 0 {
 		return path, nil
 	}
 	dst, err := os.OpenFile(localCopy, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
