@@ -101,6 +101,9 @@ func TestBadBundle(t *testing.T) {
 		for _, detach := range [][]string{nil, {"-d"}} {
 			name := tt.name
 			if detach != nil {
+				if brief() {
+					break
+				}
 				name += " -d"
 			}
 			dir := podBundle(t, filepath.Join(a.dir, "bundle"), smallPod(""), map[string]string{"app": ends})
@@ -115,11 +118,12 @@ func TestBadBundle(t *testing.T) {
 	}
 }
 
-// config changes the config.json of the container "app".
-func config(change func(*specs.Spec)) func(t *testing.T, dir string) {
+// config changes the config.json of a container, "app" if there is no other.
+func config(change func(*specs.Spec), container ...string) func(t *testing.T, dir string) {
+	name := strings.Join(append(container, "app")[:1], "")
 	return func(t *testing.T, dir string) {
 		t.Helper()
-		path := filepath.Join(dir, "containers/app/config.json")
+		path := filepath.Join(dir, "containers", name, "config.json")
 		b, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)

@@ -29,7 +29,7 @@ func TestBadCommand(t *testing.T) {
 	for _, name := range []string{"script", "garbage"} {
 		chmod(t, root+"/"+name, 0o755)
 	}
-	for _, tt := range []struct {
+	for i, tt := range []struct {
 		name   string
 		change func(*specs.Process)
 		code   int
@@ -55,10 +55,14 @@ func TestBadCommand(t *testing.T) {
 		})
 		change(t, dir)
 		words := []string{`container "app": `, tt.word}
-		a.refuse(t, []refusal{
+		ways := []refusal{
 			{name: tt.name, args: []string{"pod", "run", dir}, code: tt.code, words: words},
 			{name: tt.name + " -d", args: []string{"pod", "run", "-d", dir}, code: tt.code, words: words},
-		})
+		}
+		if brief() {
+			ways = ways[i%2:][:1]
+		}
+		a.refuse(t, ways)
 	}
 
 	// What only the kernel can say, when the container's init is about to become

@@ -20,8 +20,12 @@ func TestHostileSubPath(t *testing.T) {
 	a := newArena(t)
 	victim := filepath.Join(a.dir, "victim")
 	mkdir(t, victim)
-	for _, medium := range []string{"", "Memory"} {
-		for _, target := range []string{victim, strings.Repeat("../", 30) + victim[1:], "/proc/self/root" + victim, "/"} {
+	media, targets := []string{"", "Memory"}, []string{victim, strings.Repeat("../", 30) + victim[1:], "/proc/self/root" + victim, "/"}
+	if brief() {
+		media, targets = media[1:], targets[:2]
+	}
+	for _, medium := range media {
+		for _, target := range targets {
 			t.Run(medium+" "+target, func(t *testing.T) {
 				dir := podBundle(t, filepath.Join(t.TempDir(), "bundle"), fmt.Sprintf(`{
 					"podVersion": "0.1.0", "metadata": {"name": "p"},
@@ -63,7 +67,7 @@ func TestHostileRoot(t *testing.T) {
 	write(t, file, "untouched")
 	up := strings.Repeat("../", 30)
 	const magic = "too many levels of symbolic links" // a link of procfs is none to follow
-	for _, tt := range []struct {
+	for i, tt := range []struct {
 		link, target string
 		refused      string // or it runs
 	}{
@@ -82,6 +86,9 @@ func TestHostileRoot(t *testing.T) {
 		{"proc", victim, `filesystem "proc" must be mounted on ordinary directory`},
 	} {
 		for _, overlay := range []bool{false, true} {
+			if brief() && overlay == (i%2 == 0) {
+				continue
+			}
 			t.Run(fmt.Sprintf("%s to %s, overlay %t", tt.link, tt.target, overlay), func(t *testing.T) {
 				dir := podBundle(t, filepath.Join(t.TempDir(), "bundle"), fmt.Sprintf(`{
 					"podVersion": "0.1.0", "metadata": {"name": "p"},

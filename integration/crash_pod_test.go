@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"github.com/podrt/podrt/integration/rung"
@@ -38,12 +39,22 @@ func TestCrashPod(t *testing.T) {
 		a.ok(t, "pod", "pause", "p")
 	}
 
+	failing := crashPod(t, a, "failing", ends)
+	config(func(s *specs.Spec) { s.Process.Args[0] = "/none" }, "two")(t, failing)
+	step := 0
+	crashed := func(t *testing.T, a *arena) {
+		step += 37 // points all over the 370 or so of the run
+		a.kill(t, killOrder{Target: mainProcess, At: 20 + step%340}, []string{"pod", "run", ended})
+	}
+
 	for _, c := range []crash{
 		{name: "create", target: mainProcess, args: []string{"pod", "create", "p"}, check: wantKilled},
 		{name: "create full", target: mainProcess, args: full, check: wantKilled, vm: true},
-		{name: "create full, sandbox process", target: children, args: full, check: wantFailed, vm: true},
-		{name: "run", target: mainProcess, args: []string{"pod", "run", ended}, check: wantKilled, vm: true},
+		{name: "create full, sandbox process", target: children, args: full, check: wantFailed},
+		{name: "run", target: mainProcess, args: []string{"pod", "run", ended}, check: wantKilled},
 		{name: "run, inits", target: children, args: []string{"pod", "run", ended}, check: wantFailed, vm: true},
+		{name: "run, all", target: everything, args: []string{"pod", "run", ended}, check: wantKilled},
+		{name: "failing run", target: mainProcess, args: []string{"pod", "run", failing}, check: wantRefused},
 		{name: "run detached", target: mainProcess, args: []string{"pod", "run", "-d", staying}, check: wantKilled},
 		{name: "run detached, monitor", target: monitor, args: []string{"pod", "run", "-d", staying}, check: wantRunOrFailed, vm: true},
 		{name: "run detached, inits", target: children, args: []string{"pod", "run", "-d", staying}, check: wantRunOrFailed},
@@ -57,6 +68,7 @@ func TestCrashPod(t *testing.T) {
 		{name: "rm", target: mainProcess, prepare: stopped, args: []string{"pod", "rm", "p"}, check: wantKilled},
 		{name: "rm forced", target: mainProcess, prepare: detached, args: []string{"pod", "rm", "-f", "p"}, check: wantKilled, vm: true},
 		{name: "rm paused", target: mainProcess, prepare: paused, args: []string{"pod", "rm", "-f", "p"}, check: wantKilled},
+		{name: "rm after a killed run", target: mainProcess, prepare: crashed, args: []string{"pod", "rm", "-f", "p"}, check: wantKilled},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.run(t, a)
@@ -74,6 +86,18 @@ func wantRunOrFailed(t *testing.T, a *arena, k *killReport, r *result) {
 	}
 	if !k.Killed || strings.TrimSpace(r.stderr) == "" {
 		t.Errorf("exit code %d with killed %t; want a message", r.code, k.Killed)
+	}
+}
+
+// wantRefused is wantKilled for a pod whose command is not found.
+func wantRefused(t *testing.T, _ *arena, k *killReport, r *result) {
+	t.Helper()
+	want := 127
+	if k.Killed {
+		want = 128 + 9
+	}
+	if r.code != want {
+		t.Errorf("exit code %d; want %d", r.code, want)
 	}
 }
 

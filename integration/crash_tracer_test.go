@@ -28,6 +28,7 @@ const (
 	mainProcess target = "main"     // the command itself
 	monitor     target = "monitor"  // the process that `pod run -d` leaves
 	children    target = "children" // all others: sandbox process, container inits
+	everything  target = "all"      // the calls of the command are counted, and all are killed
 )
 
 // killOrder is what the tracer is told; At 0 kills nobody.
@@ -129,7 +130,11 @@ func (t *tracer) run(args []string) error {
 			}
 			continue
 		}
-		delete(t.threads, tid) // the number may come again
+		// The numbers may come again.
+		delete(t.threads, tid)
+		if tid != t.main {
+			delete(t.processes, tid)
+		}
 		if tid == t.main {
 			t.report.Exit = ws.ExitStatus()
 			if ws.Signaled() {
@@ -155,7 +160,8 @@ func (t *tracer) stopped(tid int, ws unix.WaitStatus) error {
 		sig = 0
 	case sig == unix.SIGTRAP|0x80:
 		sig = 0
-		if !t.report.Killed && p.role == t.order.Target && t.processes[t.main].executed {
+		counted := p.role == t.order.Target || p.role == mainProcess && t.order.Target == everything
+		if !t.report.Killed && counted && t.processes[t.main].executed {
 			if err := t.syscall(tid, p); err != nil {
 				return err
 			}
@@ -212,6 +218,14 @@ func (t *tracer) syscall(tid int, p *tracedProcess) error {
 	t.report.Killed = true
 	pid := t.threads[tid]
 	t.report.Where = fmt.Sprintf("%s of pid %d (%s)", describeCall(tid, info), pid, describeProcess(pid, p))
+	if t.order.Target == everything {
+		for other := range t.processes {
+			// One that is gone by now has not been waited for: its number is its own.
+			if err := unix.Kill(other, unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) {
+				return err
+			}
+		}
+	}
 	return unix.Kill(pid, unix.SIGKILL)
 }
 

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"github.com/podrt/podrt/cgroups"
 )
 
 // Status is what a container is doing, as in the runtime specification and
@@ -45,7 +47,15 @@ func (c *Container) Status() (Status, error) {
 	if err != nil {
 		return "", err
 	}
-	return Status(s.String()), nil
+	status := Status(s.String())
+	if status == StatusRunning && c.Annotations()[AnnotationPod] != "" {
+		// libcontainer looks at what was asked of the container's own cgroup, and
+		// not at its pod's.
+		if frozen, err := cgroups.Path(c.CgroupPath()).Frozen(); err == nil && frozen {
+			status = StatusPaused
+		}
+	}
+	return status, nil
 }
 
 // State describes the container as it is now.

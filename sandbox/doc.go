@@ -14,15 +14,16 @@
 //
 //	RUN  = /run/podrt (a mount of its own with private propagation)
 //	RUN/pods/UID/lock                 flock: shared to add a container, exclusive to create, start, remove
-//	RUN/pods/UID/monitor              flock held by the process that is the parent of the pod's containers
+//	RUN/pods/UID/monitor              lock held by the process that is the parent of the pod's containers
 //	RUN/pods/UID/pod.json             record: facts and owned resources
 //	RUN/pods/UID/ns/KIND              namespace pins
-//	RUN/pods/UID/files/               hostname, hosts, resolv.conf, shm
+//	RUN/pods/UID/shm                  the pod's /dev/shm
 //	RUN/pods/UID/volumes/             memory-backed and bound volumes
 //	RUN/pods/UID/containers/NAME/     container.json, exit.json
 //	RUN/names/NAME -> UID             the name index; RUN/names/.lock guards it
 //	RUN/containers/ID/                libcontainer's root, for pods' and plain containers alike
-//	LIB  = /var/lib/podrt: pods/UID/  disk volumes, overlay uppers
+//	LIB  = /var/lib/podrt: pods/UID/  disk volumes, overlay uppers, and hostname, hosts and
+//	                                  resolv.conf, which containers may write to: not in memory
 //	LOG  = /var/log/podrt: UID/       output of the containers of detached pods
 //
 // # What holds

@@ -38,7 +38,7 @@ func (p *Pod) UID() string { return p.rec.UID }
 func (p *Pod) Spec() *PodSpec { return p.rec.Spec }
 
 func (p *Pod) nsDir() string                { return filepath.Join(p.dir, "ns") }
-func (p *Pod) filesDir() string             { return filepath.Join(p.dir, "files") }
+func (p *Pod) filesDir() string             { return filepath.Join(p.libDir(), "files") }
 func (p *Pod) shmDir() string               { return filepath.Join(p.dir, "shm") }
 func (p *Pod) volumesDir() string           { return filepath.Join(p.dir, "volumes") }
 func (p *Pod) containersDir() string        { return filepath.Join(p.dir, "containers") }
@@ -82,6 +82,22 @@ func (p *Pod) pin(kind nsenter.Kind) (nsenter.Pin, bool) {
 	return nsenter.Pin{}, false
 }
 
+// verifyThawed is verify for what waits for a process of the pod: in a frozen
+// pod that would be for ever.
+func (p *Pod) verifyThawed() error {
+	if err := p.verify(); err != nil {
+		return err
+	}
+	frozen, err := p.cgroup().Frozen()
+	if err != nil {
+		return fmt.Errorf("pod %q: %w", p.Name(), err)
+	}
+	if frozen {
+		return fmt.Errorf("pod %q is paused; resume it first", p.Name())
+	}
+	return nil
+}
+
 // verify checks that containers can be made in the pod: it is complete, of
 // this boot, each pin is still the namespace that was recorded, and the pod
 // init of a shared PID namespace is alive.
@@ -105,6 +121,20 @@ func (p *Pod) verify() error {
 		return fmt.Errorf("pod %q: its init (pid %d) is gone and with it the PID namespace; remove the pod and make it again", p.Name(), p.rec.InitPID)
 	}
 	return nil
+}
+
+// loadContainer loads a container that the pod has a record of. One that says
+// it is another's, or nobody's, does not exist for the pod: its id was used
+// again after a crash, or was taken before the pod could have it.
+func (p *Pod) loadContainer(rec containerRecord) (*Container, error) {
+	c, err := LoadContainer(rec.Root, rec.ID)
+	if err != nil {
+		return nil, err
+	}
+	if c.Annotations()[AnnotationPod] != p.UID() {
+		return nil, ErrNotExist
+	}
+	return c, nil
 }
 
 // containers loads the records of the pod's containers: its own in the order

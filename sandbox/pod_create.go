@@ -155,6 +155,16 @@ func (s *Store) record(p *Pod) (_ *os.File, retErr error) {
 	if _, err := os.Lstat(p.dir); err == nil {
 		return nil, fmt.Errorf("pod with UID %q: %w", p.UID(), fs.ErrExist)
 	}
+	// A word must not mean two pods.
+	if _, err := os.Lstat(s.podDir(p.Name())); err == nil {
+		return nil, fmt.Errorf("pod name %q: is the UID of another pod", p.Name())
+	}
+	if _, err := os.Lstat(s.nameLink(p.UID())); err == nil && p.UID() != p.Name() {
+		return nil, fmt.Errorf("pod UID %q: is the name of another pod", p.UID())
+	}
+	if err := p.dropEarlierLibDir(); err != nil {
+		return nil, err
+	}
 	if _, err := os.Lstat(p.rec.Cgroup); err == nil {
 		return nil, fmt.Errorf("create pod %q: cgroup %q exists already", p.Name(), p.rec.Cgroup)
 	}
@@ -170,7 +180,7 @@ func (s *Store) record(p *Pod) (_ *os.File, retErr error) {
 			_ = os.Remove(link)
 		}
 	}()
-	for _, dir := range []string{"ns", "files", "containers"} {
+	for _, dir := range []string{"ns", "containers"} {
 		if err := os.Mkdir(filepath.Join(tmp, dir), 0o700); err != nil {
 			return nil, fmt.Errorf("write state: %w", err)
 		}
@@ -210,10 +220,10 @@ func (p *Pod) build() error {
 			return err
 		}
 	}
-	if err := p.makeFiles(); err != nil {
+	if err := p.makeLibDir(); err != nil {
 		return err
 	}
-	if err := p.makeLibDir(); err != nil {
+	if err := p.makeFiles(); err != nil {
 		return err
 	}
 	if err := p.makeVolumes(); err != nil {
@@ -304,7 +314,7 @@ func (p *Pod) pinJoinedNet() error {
 	if err != nil {
 		return fmt.Errorf("join network: %w", err)
 	}
-	lock, err := target.lock(unix.LOCK_SH)
+	lock, err := target.lock(context.Background(), unix.LOCK_SH)
 	if err != nil {
 		return fmt.Errorf("join network: %w", err)
 	}

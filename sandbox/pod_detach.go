@@ -70,20 +70,23 @@ func (p *Pod) StartDetached(ctx context.Context, args []string) error {
 	return cmd.Process.Release()
 }
 
-// ServeMonitor is a monitor's life: it launches the containers with their
-// output in LOG/UID/NAME.log, reports on the descriptor that StartDetached
-// gave it, and ends when the last container has ended and is recorded. When ctx
-// is cancelled it stops the pod.
-func (p *Pod) ServeMonitor(ctx context.Context, report *os.File) error {
+// ServeMonitor is the life of the monitor of the pod with that UID: it launches
+// the containers with their output in LOG/UID/NAME.log, reports on the
+// descriptor that StartDetached gave it, and ends when the last container has
+// ended and is recorded. When ctx is cancelled it stops the pod.
+func (s *Store) ServeMonitor(ctx context.Context, uid string, report *os.File) error {
 	tell := func(rep monitorReport) error {
 		defer report.Close()
 		return json.NewEncoder(report).Encode(rep)
 	}
 	told := false
-	_, err := p.RunContainers(ctx, p.logStdio, func() {
-		told = true
-		_ = tell(monitorReport{}) // a caller that has gone needs no answer
-	})
+	p, err := s.PodByUID(uid)
+	if err == nil {
+		_, err = p.RunContainers(ctx, p.logStdio, func() {
+			told = true
+			_ = tell(monitorReport{}) // a caller that has gone needs no answer
+		})
+	}
 	if err != nil && !told {
 		return errors.Join(err, tell(monitorReport{Error: err.Error(), Code: StartCode(err)}))
 	}

@@ -21,19 +21,20 @@ func (p *Pod) Container(name string) (*Container, error) {
 	}
 	for _, rec := range recs {
 		if rec.Name == name {
-			return LoadContainer(rec.Root, rec.ID)
+			return p.loadContainer(rec)
 		}
 	}
 	return nil, fmt.Errorf("container %q of pod %q: %w", name, p.Name(), ErrNotExist)
 }
 
-// OwnRunning reports whether a container of the pod's bundle is alive.
+// OwnRunning reports whether the containers of the pod's bundle run, with a
+// monitor.
 func (p *Pod) OwnRunning() (bool, error) {
 	st, err := p.Status()
 	if err != nil {
 		return false, err
 	}
-	return slices.ContainsFunc(st.Containers, func(c ContainerStatus) bool { return !c.External && c.alive() }), nil
+	return st.Monitored && slices.ContainsFunc(st.Containers, func(c ContainerStatus) bool { return !c.External && c.alive() }), nil
 }
 
 // Stats are the resources that a pod uses, as a whole and per container.

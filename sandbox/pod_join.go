@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -23,16 +24,19 @@ type Membership struct {
 // JoinPod rewrites spec so that the container id, made next by the caller, runs
 // in the pod, and records it as a member. The caller ends with Close or, when
 // the container was not made, with Abort.
-func (s *Store) JoinPod(ref, id, bundle string, spec *specs.Spec) (_ *Membership, retErr error) {
-	// First of all: the id becomes part of paths.
-	if _, err := LoadContainer(s.containerRoot(), id); errors.Is(err, ErrInvalidID) {
+func (s *Store) JoinPod(ctx context.Context, ref, id, bundle string, spec *specs.Spec) (_ *Membership, retErr error) {
+	// First of all: the id becomes part of paths, and must be nobody's.
+	switch _, err := LoadContainer(s.containerRoot(), id); {
+	case err == nil:
+		return nil, ErrExist
+	case !errors.Is(err, ErrNotExist):
 		return nil, err
 	}
 	p, err := s.Pod(ref)
 	if err != nil {
 		return nil, err
 	}
-	lock, err := p.lock(unix.LOCK_SH)
+	lock, err := p.lock(ctx, unix.LOCK_SH)
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +46,7 @@ func (s *Store) JoinPod(ref, id, bundle string, spec *specs.Spec) (_ *Membership
 			lock.Close()
 		}
 	}()
-	if err := p.verify(); err != nil {
+	if err := p.verifyThawed(); err != nil {
 		return nil, err
 	}
 	if id == initLeaf || p.rec.Spec.container(id) != nil {
@@ -121,9 +125,22 @@ func (s *Store) LeavePod(podUID, id string) error {
 	if err != nil {
 		return err
 	}
-	rec := containerRecord{}
-	if err := readJSON(filepath.Join(p.containerDir(id), "container.json"), &rec); err != nil || rec.Own {
+	// Whoever makes a container of that id in the pod now holds the lock of its
+	// directory, and its record is not the deleted one's.
+	dir, err := os.Open(p.containerDir(id))
+	if err != nil {
 		return ignoreNotExist(err)
+	}
+	defer dir.Close()
+	if flock(dir, unix.LOCK_EX|unix.LOCK_NB) != nil {
+		return nil
+	}
+	rec := containerRecord{}
+	if err := readJSON(filepath.Join(dir.Name(), "container.json"), &rec); err != nil || rec.Own {
+		return ignoreNotExist(err)
+	}
+	if _, err := LoadContainer(rec.Root, id); !errors.Is(err, ErrNotExist) {
+		return nil
 	}
 	return p.dropContainer(id)
 }

@@ -188,8 +188,13 @@ func (p *Pod) containerSpec(bc BundleContainer) (*specs.Spec, error) {
 func (p *Pod) await(m *member) error {
 	status, err := m.proc.Wait()
 	leaf := p.cgroup().Leaf(m.rec.Name)
+	killed := ignoreNotExist(leaf.Kill())
+	if err != nil {
+		m.exit = ExitRecord{ExitCode: CodeError, Cause: CauseExit, FinishedAt: time.Now().UTC()}
+		return errors.Join(err, killed) // how it ended is not known, and not recorded
+	}
 	m.exit = exitRecord(status, p.cgroup(), leaf)
-	errs := []error{err, ignoreNotExist(leaf.Kill())}
+	errs := []error{killed}
 	dir := p.containerDir(m.rec.Name)
 	if _, err := os.Stat(dir); err == nil { // the pod may have been removed meanwhile
 		errs = append(errs, ignoreNotExist(writeJSON(filepath.Join(dir, "exit.json"), &m.exit)))

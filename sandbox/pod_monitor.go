@@ -53,7 +53,7 @@ func (p *Pod) RunContainers(ctx context.Context, stdio Stdio, started func()) ([
 		go func() {
 			defer wg.Done()
 			errs[i] = p.await(m)
-			reaped.kick()
+			reaped.release(m.proc.Pid())
 		}()
 	}
 	wg.Wait()
@@ -70,12 +70,12 @@ func (p *Pod) RunContainers(ctx context.Context, stdio Stdio, started func()) ([
 
 // startContainers is the part of RunContainers that holds the pod's lock.
 func (p *Pod) startContainers(ctx context.Context, stdio Stdio) (_ []*member, _ *os.File, retErr error) {
-	lock, err := p.lock(unix.LOCK_EX)
+	lock, err := p.lock(ctx, unix.LOCK_EX)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer lock.Close()
-	if err := p.verify(); err != nil {
+	if err := p.verifyThawed(); err != nil {
 		return nil, nil, err
 	}
 	if p.rec.Bundle == "" {
@@ -138,8 +138,10 @@ func (p *Pod) discardEnded(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if st.alive() {
-			return fmt.Errorf("container %q is %s: %w", rec.Name, st.Status, ErrPodRunning)
+		// No monitor is there: this process has its lock. What was only created
+		// has run nothing yet.
+		if st.alive() && st.Status != string(StatusCreated) {
+			return fmt.Errorf("container %q is %s, and the process that waited for it has gone: stop the pod first: %w", rec.Name, st.Status, ErrPodRunning)
 		}
 		if err := p.discard(ctx, &member{rec: rec}); err != nil {
 			return err
@@ -154,7 +156,7 @@ func (p *Pod) grace() time.Duration {
 
 // reaper waits for adopted orphans, and not for the containers' inits.
 type reaper struct {
-	own     map[int]bool
+	own     sync.Map // pid of a container's init that has not been waited for
 	signals chan os.Signal
 	kicks   chan struct{}
 	done    chan struct{}
@@ -162,13 +164,12 @@ type reaper struct {
 
 func newReaper(members []*member) *reaper {
 	r := &reaper{
-		own:     make(map[int]bool, len(members)),
 		signals: make(chan os.Signal, 1),
 		kicks:   make(chan struct{}, 1),
 		done:    make(chan struct{}),
 	}
 	for _, m := range members {
-		r.own[m.proc.Pid()] = true
+		r.own.Store(m.proc.Pid(), true)
 	}
 	signal.Notify(r.signals, unix.SIGCHLD)
 	go func() {
@@ -187,9 +188,10 @@ func newReaper(members []*member) *reaper {
 	return r
 }
 
-// kick looks again: a container's init has been waited for and no longer hides
-// the dead children behind it.
-func (r *reaper) kick() {
+// release says that a container's init has been waited for: its pid may become
+// an orphan's, and the dead children behind it can be seen.
+func (r *reaper) release(pid int) {
+	r.own.Delete(pid)
 	select {
 	case r.kicks <- struct{}{}:
 	default:
@@ -204,5 +206,8 @@ func (r *reaper) stop() {
 }
 
 func (r *reaper) reap() {
-	ReapOrphans(func(pid int) bool { return r.own[pid] })
+	ReapOrphans(func(pid int) bool {
+		_, own := r.own.Load(pid)
+		return own
+	})
 }

@@ -32,7 +32,7 @@ func (p *Pod) lockMonitor() (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock monitor of pod %q: %w", p.Name(), err)
 	}
-	for {
+	for began := time.Now(); ; {
 		err := ofdLock(f, unix.F_OFD_SETLK, unix.F_WRLCK)
 		if err == nil {
 			return f, nil
@@ -47,6 +47,11 @@ func (p *Pod) lockMonitor() (*os.File, error) {
 			return nil, errors.Join(fmt.Errorf("pod %q: %w", p.Name(), ErrPodRunning), err)
 		}
 		// A read lock is a waiter on its way out.
+		if time.Since(began) > monitorGrace {
+			f.Close()
+			return nil, fmt.Errorf("lock monitor of pod %q: a waiter keeps it for %v", p.Name(), monitorGrace)
+		}
+		time.Sleep(time.Millisecond)
 	}
 }
 

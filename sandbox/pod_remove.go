@@ -20,7 +20,13 @@ import (
 // refused. Remove is idempotent: what a killed process left half made or half
 // removed goes as well.
 func (p *Pod) Remove(ctx context.Context, force bool) error {
-	lock, err := p.lock(unix.LOCK_EX)
+	if force {
+		// Before the lock: whoever holds it may be waiting for one of these.
+		if err := ignoreNotExist(p.cgroup().Kill()); err != nil {
+			return fmt.Errorf("remove pod %q: %w", p.Name(), err)
+		}
+	}
+	lock, err := p.lock(ctx, unix.LOCK_EX)
 	if err != nil {
 		return err
 	}
@@ -79,7 +85,9 @@ func (p *Pod) teardown(ctx context.Context, force bool) error {
 		try(ignoreNotExist(cg.Leaf(initLeaf).Kill()))
 	}
 	// Before the containers' directories go: the monitor records their end there.
-	try(p.awaitMonitor())
+	if err := p.awaitMonitor(); !force {
+		try(err) // by force, a stopped monitor does not keep the pod
+	}
 	recs, err := p.containers()
 	try(err)
 	for _, rec := range recs {
@@ -128,15 +136,17 @@ func (p *Pod) forget() error {
 		return err
 	}
 	defer names.Close()
+	// The directory first: a name that leads nowhere is dropped by whoever wants
+	// it next, but a pod without its name would share that with another.
+	dead := filepath.Join(p.store.podsDir(), ".dead-"+p.UID())
+	if err := os.Rename(p.dir, dead); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove pod %q: %w", p.Name(), err)
+	}
 	link := p.store.nameLink(p.Name())
 	if uid, err := os.Readlink(link); err == nil && uid == p.UID() {
 		if err := os.Remove(link); err != nil {
 			return fmt.Errorf("remove pod %q: %w", p.Name(), err)
 		}
-	}
-	dead := filepath.Join(p.store.podsDir(), deadPrefix+p.UID())
-	if err := os.Rename(p.dir, dead); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("remove pod %q: %w", p.Name(), err)
 	}
 	if err := os.RemoveAll(dead); err != nil {
 		return fmt.Errorf("remove pod %q: %w", p.Name(), err)
@@ -145,10 +155,17 @@ func (p *Pod) forget() error {
 }
 
 // deleteContainer removes a container, whatever it does, and what the pod has of
-// it.
+// it. Another's container that has the id is let alone.
 func (p *Pod) deleteContainer(ctx context.Context, rec containerRecord) error {
-	if err := DeleteContainer(ctx, rec.Root, rec.ID, true); err != nil {
-		return fmt.Errorf("delete container %q: %w", rec.Name, err)
+	_, err := LoadContainer(rec.Root, rec.ID)
+	foreign := err == nil
+	if owner := podOf(rec.Root, rec.ID); owner != "" || foreign {
+		foreign = owner != p.UID()
+	}
+	if !foreign {
+		if err := DeleteContainer(ctx, rec.Root, rec.ID, true); err != nil {
+			return fmt.Errorf("delete container %q: %w", rec.Name, err)
+		}
 	}
 	return p.dropContainer(rec.Name)
 }

@@ -123,10 +123,16 @@ func setNamespace(l *specs.Linux, typ specs.LinuxNamespaceType, path string) err
 // mountFiles gives the container the pod's hostname, hosts and resolv.conf,
 // where its spec mounts none itself, and the pod's /dev/shm in place of its own.
 func (p *Pod) mountFiles(spec *specs.Spec) {
-	if pin, ok := p.pin(nsenter.IPC); ok && pin.Path != "" {
+	shm := ""
+	if _, ok := p.pin(nsenter.IPC); ok {
+		shm = p.shmDir()
+	} else if p.usesHost(nsenter.IPC) {
+		shm = "/dev/shm" // POSIX shared memory is where it is mounted, not in the namespace
+	}
+	if shm != "" {
 		spec.Mounts = slices.DeleteFunc(spec.Mounts, func(m specs.Mount) bool { return filepath.Clean(m.Destination) == "/dev/shm" })
 		spec.Mounts = append(spec.Mounts, specs.Mount{
-			Destination: "/dev/shm", Type: "bind", Source: p.shmDir(),
+			Destination: "/dev/shm", Type: "bind", Source: shm,
 			Options: []string{"bind", "rprivate", "nosuid", "nodev", "noexec", "rw"},
 		})
 	}

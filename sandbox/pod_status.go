@@ -191,7 +191,7 @@ func (p *Pod) containerStatus(rec containerRecord) (*ContainerStatus, error) {
 	if rec.Own {
 		cs.Cgroup = string(p.cgroup().Leaf(rec.Name))
 	}
-	c, err := LoadContainer(rec.Root, rec.ID)
+	c, err := p.loadContainer(rec)
 	switch {
 	case errors.Is(err, ErrNotExist):
 		cs.Status = "creating"
@@ -206,6 +206,10 @@ func (p *Pod) containerStatus(rec containerRecord) (*ContainerStatus, error) {
 		cs.Cgroup = c.CgroupPath()
 		if cs.alive() {
 			cs.PID, cs.start = c.InitPID()
+			// A frozen cgroup outlives its processes.
+			if now, err := processStart(cs.PID); err != nil || now != cs.start {
+				cs.Status, cs.PID, cs.start = string(StatusStopped), 0, 0
+			}
 		}
 	}
 	if cs.alive() {

@@ -58,7 +58,7 @@ func (p *Pod) stopMembers(ctx context.Context, grace time.Duration) error {
 }
 
 func (p *Pod) stopContainer(ctx context.Context, rec containerRecord, grace time.Duration) error {
-	c, err := LoadContainer(rec.Root, rec.ID)
+	c, err := p.loadContainer(rec)
 	if errors.Is(err, ErrNotExist) {
 		return nil
 	}
@@ -74,11 +74,10 @@ func (p *Pod) stopContainer(ctx context.Context, rec containerRecord, grace time
 	if err == nil {
 		defer pidfd.Close()
 		if status != StatusCreated && grace > 0 {
-			sig := unix.SIGTERM
-			if name := c.Annotations()[AnnotationStopSignal]; name != "" {
-				if sig, err = ParseSignal(name); err != nil {
-					return fmt.Errorf("annotation %s: %w", AnnotationStopSignal, err)
-				}
+			var sig unix.Signal
+			sig, err = ParseSignal(c.Annotations()[AnnotationStopSignal])
+			if err != nil || sig <= 0 {
+				sig = unix.SIGTERM // none, or none that there is: it must end all the same
 			}
 			if err := unix.PidfdSendSignal(int(pidfd.Fd()), sig, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
 				return fmt.Errorf("signal init (pid %d): %w", pid, err)
@@ -177,13 +176,13 @@ func (p *Pod) Resume(ctx context.Context) error {
 
 // StartCreated starts the containers that callers created in the pod and that
 // wait to be started; it returns how many there were.
-func (p *Pod) StartCreated() (int, error) {
-	lock, err := p.lock(unix.LOCK_SH)
+func (p *Pod) StartCreated(ctx context.Context) (int, error) {
+	lock, err := p.lock(ctx, unix.LOCK_SH)
 	if err != nil {
 		return 0, err
 	}
 	defer lock.Close()
-	if err := p.verify(); err != nil {
+	if err := p.verifyThawed(); err != nil {
 		return 0, err
 	}
 	recs, err := p.containers()
@@ -196,7 +195,7 @@ func (p *Pod) StartCreated() (int, error) {
 		if rec.Own {
 			continue
 		}
-		c, err := LoadContainer(rec.Root, rec.ID)
+		c, err := p.loadContainer(rec)
 		if errors.Is(err, ErrNotExist) {
 			continue
 		}

@@ -30,6 +30,29 @@ func (p *Pod) makeLibDir() error {
 			return err
 		}
 	}
+	if err := os.WriteFile(filepath.Join(p.libDir(), bootFile), []byte(p.rec.BootID), 0o600); err != nil {
+		return fmt.Errorf("make directory of pod: %w", err)
+	}
+	if err := os.Mkdir(p.filesDir(), 0o700); err != nil {
+		return fmt.Errorf("make directory of pod: %w", err)
+	}
+	return nil
+}
+
+// bootFile in the pod's lasting directory says in which boot it was made.
+const bootFile = "boot_id"
+
+// dropEarlierLibDir removes the lasting directory of a pod with this UID from
+// before the last boot, whose record went with it: a kubelet gives a static pod
+// the same UID again.
+func (p *Pod) dropEarlierLibDir() error {
+	b, err := os.ReadFile(filepath.Join(p.libDir(), bootFile))
+	if err == nil && string(b) != p.rec.BootID {
+		return rootfs.RemoveAll(p.libDir())
+	}
+	if _, err := os.Lstat(p.libDir()); err == nil {
+		return fmt.Errorf("pod with UID %q: %q exists and is of this boot: another state root's pod, or a crash", p.UID(), p.libDir())
+	}
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -137,10 +138,16 @@ func (s *Store) load(uid string) (*Pod, error) {
 
 func (p *Pod) save() error { return writeJSON(filepath.Join(p.dir, "pod.json"), &p.rec) }
 
+// lockPatience bounds the wait for another podrt to finish with a pod, where the
+// caller's context does not: a hook of a container can take any time.
+const lockPatience = 30 * time.Second
+
 // lock takes the pod's lock (unix.LOCK_SH or LOCK_EX) and reads its record
 // anew. The caller closes the file. ErrPodNotExist when the pod was removed
 // while this process waited.
-func (p *Pod) lock(how int) (*os.File, error) {
+func (p *Pod) lock(ctx context.Context, how int) (*os.File, error) {
+	ctx, cancel := context.WithTimeout(ctx, lockPatience)
+	defer cancel()
 	f, err := os.OpenFile(filepath.Join(p.dir, "lock"), os.O_RDWR|unix.O_CLOEXEC, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("pod %q: %w", p.Name(), ErrPodNotExist)
@@ -148,12 +155,25 @@ func (p *Pod) lock(how int) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock pod %q: %w", p.Name(), err)
 	}
-	if err := flock(f, how); err != nil {
+	// flock(2) knows no time limit.
+	for wait := time.Millisecond; ; wait = min(2*wait, 50*time.Millisecond) {
+		err := flock(f, how|unix.LOCK_NB)
+		if err == nil {
+			break
+		}
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			select {
+			case <-time.After(wait):
+				continue
+			case <-ctx.Done():
+				err = fmt.Errorf("another podrt is at work on it: %w", ctx.Err())
+			}
+		}
 		f.Close()
 		return nil, fmt.Errorf("lock pod %q: %w", p.Name(), err)
 	}
 	fresh, err := p.store.load(p.UID())
-	if err == nil && !sameFile(f, filepath.Join(p.dir, "lock")) {
+	if err == nil && (!sameFile(f, filepath.Join(p.dir, "lock")) || !fresh.rec.Created.Equal(p.rec.Created)) {
 		err = fs.ErrNotExist // a new pod took the UID
 	}
 	if err != nil {

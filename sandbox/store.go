@@ -185,6 +185,36 @@ func (s *Store) Pods() ([]*Pod, error) {
 // Pod finds a pod by name, UID, or unique prefix of either, in this order.
 // It returns an error that wraps ErrPodNotExist when there is none.
 func (s *Store) Pod(ref string) (*Pod, error) {
+	return s.find(ref, func(p *Pod) bool {
+		return strings.HasPrefix(p.Name(), ref) || strings.HasPrefix(p.UID(), ref)
+	})
+}
+
+// removalPrefix is how much of a UID says which pod is to be removed.
+const removalPrefix = 8
+
+// PodToRemove is Pod for what cannot be undone: a name must be whole, so that
+// removing "web" never removes "web-prod" once "web" is gone, and a UID given
+// by its first eight characters at least.
+func (s *Store) PodToRemove(ref string) (*Pod, error) {
+	return s.find(ref, func(p *Pod) bool {
+		return len(ref) >= removalPrefix && strings.HasPrefix(p.UID(), ref)
+	})
+}
+
+// PodByUID finds a pod by its whole UID.
+func (s *Store) PodByUID(uid string) (*Pod, error) {
+	if uid == "" || strings.Contains(uid, "/") || strings.HasPrefix(uid, ".") {
+		return nil, fmt.Errorf("pod UID %q: %w", uid, ErrPodNotExist)
+	}
+	p, err := s.load(uid)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("pod UID %q: %w", uid, ErrPodNotExist)
+	}
+	return p, err
+}
+
+func (s *Store) find(ref string, fits func(*Pod) bool) (*Pod, error) {
 	if ref == "" {
 		return nil, errors.New("pod name or UID must not be empty")
 	}
@@ -205,7 +235,7 @@ func (s *Store) Pod(ref string) (*Pod, error) {
 		if p.Name() == ref {
 			return p, nil // its link was lost to a crash
 		}
-		if strings.HasPrefix(p.Name(), ref) || strings.HasPrefix(p.UID(), ref) {
+		if fits(p) {
 			found = append(found, p)
 		}
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -89,7 +90,7 @@ func (o *initOptions) start(e *env, id string, start startFunc, detach bool) (_ 
 		r.notify.addTo(spec)
 	}
 	if o.pod != "" {
-		member, err := e.store.JoinPod(o.pod, id, bundle, spec)
+		member, err := e.store.JoinPod(context.Background(), o.pod, id, bundle, spec)
 		if err != nil {
 			return -1, err
 		}

@@ -48,3 +48,20 @@ func (e *env) eachPod(refs []string, act func(*sandbox.Pod) error) error {
 	}
 	return errors.Join(errs...)
 }
+
+// eachToRemove is eachPod for removal, which takes no prefix of a name; with
+// optional set a pod that does not exist is no error.
+func (e *env) eachToRemove(refs []string, optional bool, act func(*sandbox.Pod) error) error {
+	var errs []error
+	for _, ref := range refs {
+		p, err := e.store.PodToRemove(ref)
+		if err == nil {
+			err = act(p)
+		}
+		if optional && errors.Is(err, sandbox.ErrPodNotExist) {
+			err = nil
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}

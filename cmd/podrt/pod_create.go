@@ -101,14 +101,18 @@ func (e *env) podRun(dir, name, uid string, detach, keep bool) (int, error) {
 	secondKills := onSecondInterrupt(ctx, func() { _ = killPod(p, unix.SIGKILL) })
 	exits, err := p.RunContainers(ctx, out.stdio, func() {})
 	secondKills()
-	out.wait()
 	if err != nil {
-		return sandbox.StartCode(err), joinRemoval(err, p)
+		code := sandbox.StartCode(err)
+		err = joinRemoval(err, p)
+		out.wait()
+		return code, err
 	}
 	if !keep {
 		if err := joinRemoval(nil, p); err != nil {
 			return sandbox.CodeError, err
 		}
 	}
+	// After the pod is gone: whoever reads the output may take any time.
+	out.wait()
 	return e.reportExits(exits), nil
 }

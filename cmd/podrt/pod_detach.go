@@ -40,11 +40,7 @@ func podMonitorCommand() *command {
 			}
 			ctx, stop := interruptible()
 			defer stop()
-			p, err := e.store.Pod(args[0])
-			if err != nil {
-				return err
-			}
-			return p.ServeMonitor(ctx, report)
+			return e.store.ServeMonitor(ctx, args[0], report)
 		},
 	}
 }

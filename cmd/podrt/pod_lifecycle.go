@@ -21,7 +21,7 @@ pod's bundle are run again, in the background, if none of them is running.`,
 			ctx, stop := interruptible()
 			defer stop()
 			return e.eachPod(args, func(p *sandbox.Pod) error {
-				n, err := p.StartCreated()
+				n, err := p.StartCreated(ctx)
 				if err != nil {
 					return err
 				}
@@ -88,6 +88,9 @@ goes to the init of each running container.`,
 			if err != nil {
 				return err
 			}
+			if s < 1 || s > 64 {
+				return fmt.Errorf("unknown signal %q", sig)
+			}
 			return e.eachPod(args, func(p *sandbox.Pod) error { return killPod(p, s) })
 		},
 	}
@@ -124,6 +127,7 @@ func podRmCommand() *command {
 		usage: "remove pods and all that is theirs",
 		args: podsArgs + `
 
+A prefix must be of a UID, with eight characters or more.
 A pod with a running container, or whose network another pod has joined, is only
 removed by force. Containers of the pod are deleted, also those that were made
 with "podrt create --pod".`,
@@ -132,7 +136,7 @@ with "podrt create --pod".`,
 		},
 		min: 1, max: -1,
 		run: func(e *env, args []string) error {
-			err := e.eachPodOrNone(args, force, func(p *sandbox.Pod) error { return removePod(p, force) })
+			err := e.eachToRemove(args, force, func(p *sandbox.Pod) error { return removePod(p, force) })
 			return errors.Join(err, e.store.Sweep())
 		},
 	}

@@ -85,5 +85,18 @@ func (m *outputMux) copy(dst io.Writer, src *os.File, prefix string) {
 	}
 }
 
-// wait returns when all output has been printed.
-func (m *outputMux) wait() { m.wg.Wait() }
+// wait returns when all output has been printed, or on a signal: somebody else
+// may hold a container's end of a pipe, and nobody may read ours.
+func (m *outputMux) wait() {
+	ctx, stop := interruptible()
+	defer stop()
+	done := make(chan struct{})
+	go func() {
+		m.wg.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+}

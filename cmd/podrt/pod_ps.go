@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/podrt/podrt/sandbox"
@@ -62,18 +61,4 @@ pod. The exit status is the process's; 255 if podrt could not start it.`,
 			})
 		},
 	}
-}
-
-// eachPodOrNone is eachPod, but with optional set a pod that does not exist is
-// no error.
-func (e *env) eachPodOrNone(refs []string, optional bool, act func(*sandbox.Pod) error) error {
-	var errs []error
-	for _, ref := range refs {
-		err := e.eachPod([]string{ref}, act)
-		if optional && errors.Is(err, sandbox.ErrPodNotExist) {
-			err = nil
-		}
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
 }

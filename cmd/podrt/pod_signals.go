@@ -28,19 +28,20 @@ func killPod(p *sandbox.Pod, sig unix.Signal) error {
 	return p.Kill(ctx, sig)
 }
 
-// interruptible returns a context that SIGINT or SIGTERM ends.
+// interruptible returns a context that ends when the caller wants podrt to: by
+// a signal that would kill it, or when nobody reads its output any more.
 func interruptible() (context.Context, context.CancelFunc) {
-	return signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
+	return signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT, unix.SIGPIPE)
 }
 
-// onSecondInterrupt acts on a SIGINT or SIGTERM that comes after ctx was ended
+// onSecondInterrupt acts on a SIGINT, SIGTERM or SIGQUIT that comes after ctx was ended
 // by one; the returned function ends the watch.
 func onSecondInterrupt(ctx context.Context, act func()) func() {
 	signals := make(chan os.Signal, 4)
 	done := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		// From here on: the first one is not seen again.
-		signal.Notify(signals, unix.SIGINT, unix.SIGTERM)
+		signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGQUIT)
 		select {
 		case <-signals:
 			act()
