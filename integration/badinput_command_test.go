@@ -87,6 +87,27 @@ func TestBadCommand(t *testing.T) {
 	}
 }
 
+// TestBadExec starts one more process that cannot be.
+func TestBadExec(t *testing.T) {
+	rung.Privileged(t)
+	a := newArena(t)
+	dir := podBundle(t, filepath.Join(a.dir, "bundle"), smallPod(""), map[string]string{"app": "exec sleep 1000"})
+	root := dir + "/containers/app/rootfs"
+	write(t, root+"/plain", "")
+	a.ok(t, "pod", "run", "-d", dir)
+	exec := func(args ...string) []string { return append([]string{"pod", "exec"}, args...) }
+	a.refuse(t, []refusal{
+		{name: "not in PATH", args: exec("p", "app", "nonexistent"), code: 255, words: []string{`exec: "nonexistent": executable file not found in $PATH`}},
+		{name: "missing", args: exec("p", "app", "/nonexistent"), code: 255, words: []string{`exec: "/nonexistent": stat /nonexistent: no such file or directory`}},
+		{name: "not executable", args: exec("p", "app", "/plain"), code: 255, words: []string{`exec: "/plain": permission denied`}},
+		{name: "directory", args: exec("p", "app", "/bin"), code: 255, words: []string{`exec: "/bin": is a directory`}},
+		{name: "cwd", args: exec("--cwd", "relative", "p", "app", "/bin/busybox"), code: 255, words: []string{"Cwd must be an absolute path"}},
+		{name: "user", args: exec("--user", "nobody", "p", "app", "/bin/busybox"), code: 255, words: []string{"nobody"}},
+		{name: "no command", args: exec("p", "app"), code: 255, words: []string{"exec args cannot be empty"}},
+	})
+	a.ok(t, "pod", "rm", "-f", "p")
+}
+
 // args are those of a process.
 func args(args ...string) func(*specs.Process) {
 	return func(p *specs.Process) { p.Args = args }

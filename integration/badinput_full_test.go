@@ -83,11 +83,7 @@ func TestFull(t *testing.T) {
 // space and with nothing left.
 func (a *arena) tryFull(t *testing.T, code int, args []string) bool {
 	t.Helper()
-	files := strings.Join(a.left(), "\n")
-	before, err := rung.Take()
-	if err != nil {
-		t.Fatal(err)
-	}
+	unchanged := a.remember(t)
 	r := a.podrt(t, args...)
 	if r.code == 0 {
 		return true
@@ -98,12 +94,7 @@ func (a *arena) tryFull(t *testing.T, code int, args []string) bool {
 	if !strings.Contains(messages(r), "no space left on device") {
 		t.Errorf("message %q; want why", messages(r))
 	}
-	if now := strings.Join(a.left(), "\n"); now != files {
-		t.Errorf("files in the roots, before:\n%s\nafter:\n%s", files, now)
-	}
-	if left := before.Settle(settleLimit); left != "" {
-		t.Errorf("changed (- gone, + left):\n%s", left)
-	}
+	unchanged()
 	return false
 }
 

@@ -24,7 +24,7 @@ func TestBadBoot(t *testing.T) {
 	shell(t, oci, ends)
 	a.ok(t, "pod", "run", "-d", dir)
 	a.ok(t, "pod", "wait", "p")
-	awaitReaped(t)
+	awaitIdle(t)
 	changeRecord(t, a, "p", func(rec map[string]any) { rec["bootID"] = "00000000-0000-0000-0000-000000000000" })
 
 	const lost = `pod "p": pod was made before the last boot and its namespaces are gone; remove it with: podrt pod rm`
@@ -190,22 +190,6 @@ func wantPhase(t *testing.T, a *arena, pod, phase, reason string) {
 	if r := a.ok(t, "pod", "ls"); !strings.Contains(r.stdout, phase) {
 		t.Errorf("ls: no %q: %v", phase, r)
 	}
-}
-
-// awaitReaped returns when no dead process waits for PID 1, such as a monitor
-// that has ended.
-func awaitReaped(t *testing.T) {
-	t.Helper()
-	eventually(t, "no zombies", func() bool {
-		stats, _ := filepath.Glob("/proc/[0-9]*/stat")
-		for _, path := range stats {
-			b, _ := os.ReadFile(path)
-			if _, rest, _ := strings.Cut(string(b), ") "); strings.HasPrefix(rest, "Z") {
-				return false
-			}
-		}
-		return true
-	})
 }
 
 func unmount(t *testing.T, path string) {

@@ -74,6 +74,7 @@ func (c *crash) run(t *testing.T, a *arena) {
 		t.Skip("natively")
 	}
 	chosen := chosenSweep(t)
+	awaitIdle(t)
 	before, err := rung.Take()
 	if err != nil {
 		t.Fatal(err)

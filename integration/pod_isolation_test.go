@@ -174,10 +174,14 @@ func TestPodByPrefix(t *testing.T) {
 	} {
 		w.fails(t, 1, words, "pod", "inspect", ref)
 	}
-	// Nobody is removed on a guess.
-	w.fails(t, 1, []string{"fits 2 pods"}, "pod", "rm", "-f", "aa")
-	w.ok(t, "pod", "rm", "-f", "x", "aa1")
+	// Nobody is removed on a guess: not by a prefix of a name, nor by a short
+	// one of a UID.
+	w.create(t, "long", "--uid", "0123456789")
+	w.create(t, "long-2", "--uid", "01234567-8")
+	w.ok(t, "pod", "rm", "-f", "x", "we", "d", "aa", "aa1", "0123456")
+	w.fails(t, 1, []string{`"01234567"`, "fits 2 pods"}, "pod", "rm", "-f", "01234567")
+	w.ok(t, "pod", "rm", "-f", "012345678", "long-2", "aa11")
 	if out := strings.Fields(w.ok(t, "pod", "ls", "-q").stdout); len(out) != 2 {
-		t.Errorf("pod ls -q after the removal of one: %q; want two", out)
+		t.Errorf("pod ls -q after the removals: %q; want two", out)
 	}
 }

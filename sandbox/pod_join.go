@@ -25,11 +25,8 @@ type Membership struct {
 // in the pod, and records it as a member. The caller ends with Close or, when
 // the container was not made, with Abort.
 func (s *Store) JoinPod(ctx context.Context, ref, id, bundle string, spec *specs.Spec) (_ *Membership, retErr error) {
-	// First of all: the id becomes part of paths, and must be nobody's.
-	switch _, err := LoadContainer(s.containerRoot(), id); {
-	case err == nil:
-		return nil, ErrExist
-	case !errors.Is(err, ErrNotExist):
+	// First of all: the id becomes part of paths.
+	if _, err := LoadContainer(s.containerRoot(), id); errors.Is(err, ErrInvalidID) {
 		return nil, err
 	}
 	p, err := s.Pod(ref)
@@ -92,9 +89,12 @@ func (p *Pod) claimContainer(root, id string) (*os.File, error) {
 		return nil, fmt.Errorf("write state: %w", err)
 	}
 	taken := flock(f, unix.LOCK_EX|unix.LOCK_NB) != nil
-	if !taken && mkdirErr != nil {
-		_, err := LoadContainer(root, id)
-		taken = !errors.Is(err, ErrNotExist)
+	if _, err := LoadContainer(root, id); !taken && !errors.Is(err, ErrNotExist) {
+		if mkdirErr == nil {
+			// A plain container, or another pod's: not to be recorded as ours.
+			return nil, errors.Join(ErrExist, os.Remove(dir), f.Close())
+		}
+		taken = true
 	}
 	if taken {
 		f.Close()

@@ -59,7 +59,10 @@ func (p *Pod) files() (netsetup.Files, error) {
 		}
 	}
 	if p.rec.JoinsNet != "" {
-		target := &Pod{store: p.store, dir: p.store.podDir(p.rec.JoinsNet)}
+		target, err := p.store.PodByUID(p.rec.JoinsNet)
+		if err != nil {
+			return f, fmt.Errorf("join network: %w", err)
+		}
 		f.PodDir = target.filesDir()
 	}
 	return f, nil
