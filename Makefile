@@ -68,7 +68,7 @@ $(TOOLS)/gofumpt:
 inittrace: bin/podrt ## what package initialisation costs at every container start
 	GODEBUG=inittrace=1 bin/podrt --version
 
-bench: build ## medians, side by side in one run
+bench: build ## medians, side by side with runc, crun and podman in one run
 	$(GO) run ./integration/bench
 
 install: bin/podrt

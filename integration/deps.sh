@@ -17,6 +17,8 @@ packages=(
 	util-linux      # mount, unshare, setsid in tests
 	iproute2        # ip in tests
 	procps          # ps: podrt ps calls it
+	strace          # counts system calls
+	criu            # checkpoint and restore, in the VM
 	ca-certificates # Go's module proxy
 )
 

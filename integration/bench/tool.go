@@ -1,0 +1,205 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// tool is an OCI runtime that is measured. All of them take runc's command
+// line; podrt has its pod verbs besides.
+type tool struct {
+	Name    string `json:"name"`
+	Path    string `json:"path"`
+	Version string `json:"version"`
+	Note    string `json:"note,omitempty"` // what is not as it comes
+
+	podrt  bool
+	global []string // flags before the verb
+	env    []string // besides this process's
+	root   string   // its containers' state directories
+}
+
+// builds are further builds of podrt, by name.
+type builds []struct{ name, path string }
+
+func (b *builds) String() string { return fmt.Sprint(*b) }
+
+func (b *builds) Set(s string) error {
+	name, path, ok := strings.Cut(s, "=")
+	if !ok || name == "" || strings.Contains(name, "/") {
+		return fmt.Errorf("%q: want NAME=PATH", s)
+	}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(abs); err != nil {
+		return err
+	}
+	*b = append(*b, struct{ name, path string }{name, abs})
+	return nil
+}
+
+// command is a program to run.
+type command struct {
+	path string
+	args []string // without the program's name
+	env  []string // besides this process's
+}
+
+// do returns the command that has the tool do something.
+func (t *tool) do(args ...string) command {
+	return command{t.Path, append(t.global[:len(t.global):len(t.global)], args...), t.env}
+}
+
+// findTools finds the runtimes, podrt first, and says which are missing. State
+// is kept below dir.
+func findTools(root, dir string, with builds) (tools []*tool, missing []string, err error) {
+	podrts := append(builds{{"podrt", filepath.Join(root, "bin/podrt")}}, with...)
+	for _, b := range podrts {
+		state := filepath.Join(dir, "state", b.name)
+		t := &tool{Name: b.name, Path: b.path, podrt: true, root: filepath.Join(state, "run/containers")}
+		t.global = []string{"--pod-root", filepath.Join(state, "run"), "--lib-root", filepath.Join(state, "lib"), "--log-root", filepath.Join(state, "log")}
+		if len(podrts) > 1 {
+			if t.Path, err = copyBuild(root, b.name, b.path); err != nil {
+				return nil, nil, err
+			}
+		}
+		if _, err := os.Stat(t.Path); err != nil {
+			return nil, nil, fmt.Errorf("%w; build it with: make build", err)
+		}
+		tools = append(tools, t)
+	}
+	version, err := runcVersion(root)
+	if err != nil {
+		return nil, nil, err
+	}
+	if path := runcPath(root, version); exists(path) {
+		tools = append(tools, &tool{Name: "runc", Path: path})
+	} else {
+		missing = append(missing, "runc: it is built at the start of a whole run")
+	}
+	if path, err := exec.LookPath("crun"); err == nil {
+		t := &tool{Name: "crun", Path: path}
+		if !mayRaiseMemlock() {
+			t.env = []string{"LD_PRELOAD=" + filepath.Join(root, "bin/bench/memlock.so")}
+			t.Note = "with memlock.so preloaded, as CAP_SYS_RESOURCE is denied here"
+		}
+		tools = append(tools, t)
+	} else {
+		missing = append(missing, "crun: apt-get install crun")
+	}
+	for _, t := range tools {
+		if t.root == "" {
+			t.root = filepath.Join(dir, "state", t.Name)
+			t.global = []string{"--root", t.root}
+		}
+		out, err := exec.Command(t.Path, "--version").Output()
+		if err != nil {
+			return nil, nil, fmt.Errorf("%q --version: %w", t.Path, err)
+		}
+		line, _, _ := strings.Cut(string(out), "\n")
+		t.Version = line[strings.LastIndex(line, " ")+1:]
+	}
+	return tools, missing, nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// copyBuild copies a build of podrt that is to be compared with others: how a
+// file came into the page cache makes some 10 % of the page faults of whoever
+// executes it.
+func copyBuild(root, name, path string) (string, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	to := filepath.Join(root, "bin/bench/builds", name)
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return "", err
+	}
+	if err := os.RemoveAll(to); err != nil {
+		return "", err
+	}
+	return to, os.WriteFile(to, b, 0o755)
+}
+
+// mayRaiseMemlock reports whether RLIMIT_MEMLOCK may be lifted (setrlimit(2)),
+// by trying on a process of its own.
+func mayRaiseMemlock() bool {
+	cmd := exec.Command("/bin/sh", "-c", "ulimit -l unlimited")
+	return cmd.Run() == nil
+}
+
+// tool returns the runtime of that name, nil if it is missing.
+func (l *lab) tool(name string) *tool {
+	for _, t := range l.tools {
+		if t.Name == name {
+			return t
+		}
+	}
+	return nil
+}
+
+// podrts returns the builds of podrt.
+func (l *lab) podrts() (list []*tool) {
+	for _, t := range l.tools {
+		if t.podrt {
+			list = append(list, t)
+		}
+	}
+	return list
+}
+
+// peers returns the OCI runtimes that are not podrt.
+func (l *lab) peers() (list []*tool) {
+	for _, t := range l.tools {
+		if !t.podrt {
+			list = append(list, t)
+		}
+	}
+	return list
+}
+
+// pidfd opens the process that a runtime's --pid-file names.
+func pidfd(pidFile string) (int, error) {
+	b, err := os.ReadFile(pidFile)
+	if err != nil {
+		return -1, err
+	}
+	var pid int
+	if _, err := fmt.Sscan(string(b), &pid); err != nil {
+		return -1, fmt.Errorf("read %q: %w", pidFile, err)
+	}
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return -1, fmt.Errorf("pidfd_open %d: %w", pid, err)
+	}
+	return fd, nil
+}
+
+// awaitEnd waits until the process has ended, and closes fd.
+func awaitEnd(fd int) error {
+	defer unix.Close(fd)
+	for {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 10_000)
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case err != nil:
+			return fmt.Errorf("poll pidfd: %w", err)
+		case n == 0:
+			return errors.New("a killed container is alive after 10 s")
+		default:
+			return nil
+		}
+	}
+}
