@@ -9,7 +9,7 @@ VERSION     ?= 0.1.0
 COMMIT      ?= $(shell git describe --always --dirty --abbrev=40 --match= 2>/dev/null || echo unknown)
 
 TAGS        := seccomp netgo osusergo
-LDFLAGS     := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -extldflags "-static"
+LDFLAGS     := -s -w -X main.version=$(VERSION) -X main.gitCommit=$(COMMIT) -extldflags "-static"
 export CGO_ENABLED := 1
 
 # Tests run the same tags as the binary.

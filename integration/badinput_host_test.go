@@ -66,9 +66,11 @@ func TestBadCgroups(t *testing.T) {
 		{"nothing", "umount /sys/fs/cgroup", "find cgroup2: /sys/fs/cgroup is not a mount"},
 		{"tmpfs", "mount -t tmpfs tmpfs /sys/fs/cgroup", "find cgroup2: /sys/fs/cgroup is a mount of tmpfs"},
 		{"cgroup v1", "mount -t cgroup -o none,name=podrt-test cgroup /sys/fs/cgroup", "find cgroup2: /sys/fs/cgroup is a mount of cgroup"},
-		{"hybrid",
+		{
+			"hybrid",
 			// Not a new mount, which would set the options of all of them.
-			"mount -t tmpfs tmpfs /mnt; mkdir /mnt/u; mount --bind /sys/fs/cgroup /mnt/u; mount -t tmpfs tmpfs /sys/fs/cgroup; mkdir /sys/fs/cgroup/unified; mount --bind /mnt/u /sys/fs/cgroup/unified; umount -l /mnt", "cgroup2 is on /sys/fs/cgroup/unified"},
+			"mount -t tmpfs tmpfs /mnt; mkdir /mnt/u; mount --bind /sys/fs/cgroup /mnt/u; mount -t tmpfs tmpfs /sys/fs/cgroup; mkdir /sys/fs/cgroup/unified; mount --bind /mnt/u /sys/fs/cgroup/unified; umount -l /mnt", "cgroup2 is on /sys/fs/cgroup/unified",
+		},
 		{"read-only", "mount -o remount,bind,ro /sys/fs/cgroup", "/sys/fs/cgroup is mounted read-only"},
 	} {
 		t.Run(host.name, func(t *testing.T) {

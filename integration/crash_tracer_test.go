@@ -103,11 +103,11 @@ func (t *tracer) run(args []string) error {
 	t.main = cmd.Process.Pid
 	const options = unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_TRACECLONE | unix.PTRACE_O_TRACEFORK |
 		unix.PTRACE_O_TRACEVFORK | unix.PTRACE_O_TRACEEXEC
-	if err := ptrace(unix.PTRACE_SEIZE, t.main, 0, options); err != nil {
+	if err := ptrace(unix.PTRACE_SEIZE, t.main, options); err != nil {
 		return err
 	}
 	// Only now can it be seen to make system calls.
-	if err := ptrace(unix.PTRACE_INTERRUPT, t.main, 0, 0); err != nil {
+	if err := ptrace(unix.PTRACE_INTERRUPT, t.main, 0); err != nil {
 		return err
 	}
 	t.processes[t.main] = &tracedProcess{role: mainProcess}
@@ -155,7 +155,7 @@ func (t *tracer) stopped(tid int, ws unix.WaitStatus) error {
 		p.role = t.roleOf(t.threads[tid])
 		sig = 0
 	case event == unix.PTRACE_EVENT_STOP && sig != unix.SIGTRAP:
-		return ptrace(unix.PTRACE_LISTEN, tid, 0, 0) // a SIGSTOP that counts
+		return ptrace(unix.PTRACE_LISTEN, tid, 0) // a SIGSTOP that counts
 	case event != 0:
 		sig = 0
 	case sig == unix.SIGTRAP|0x80:
@@ -171,7 +171,7 @@ func (t *tracer) stopped(tid int, ws unix.WaitStatus) error {
 	if t.report.Killed {
 		request = unix.PTRACE_CONT
 	}
-	return ptrace(request, tid, 0, uintptr(sig))
+	return ptrace(request, tid, uintptr(sig))
 }
 
 // process finds the process of a thread that may be new.
@@ -254,8 +254,8 @@ func syscallInfo(tid int) (*ptraceSyscallInfo, error) {
 	return &info, nil
 }
 
-func ptrace(request, tid int, addr, data uintptr) error {
-	_, _, errno := unix.RawSyscall6(unix.SYS_PTRACE, uintptr(request), uintptr(tid), addr, data, 0, 0)
+func ptrace(request, tid int, data uintptr) error {
+	_, _, errno := unix.RawSyscall6(unix.SYS_PTRACE, uintptr(request), uintptr(tid), 0, data, 0, 0)
 	if errno != 0 {
 		return fmt.Errorf("ptrace request %#x: %w", request, errno)
 	}
