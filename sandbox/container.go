@@ -105,11 +105,11 @@ func (c *Container) CheckStart() error {
 	case StatusCreated:
 		return nil
 	case StatusStopped:
-		return errors.New("cannot start a container that has stopped")
+		return &stateError{"cannot start a container that has stopped", ErrNotRunning}
 	case StatusRunning:
-		return errors.New("cannot start an already running container")
+		return &stateError{"cannot start an already running container", ErrRunning}
 	default:
-		return fmt.Errorf("cannot start a container in the %s state", status)
+		return &stateError{fmt.Sprintf("cannot start a container in the %s state", status), ErrRunning}
 	}
 }
 
@@ -121,9 +121,9 @@ func (c *Container) CheckExec(ignorePaused bool) error {
 	case err != nil:
 		return err
 	case status == StatusStopped:
-		return errors.New("cannot exec in a stopped container")
+		return &stateError{"cannot exec in a stopped container", ErrNotRunning}
 	case status == StatusPaused && !ignorePaused:
-		return errors.New("cannot exec in a paused container (use --ignore-paused to override)")
+		return &stateError{"cannot exec in a paused container (use --ignore-paused to override)", ErrPaused}
 	}
 	return nil
 }

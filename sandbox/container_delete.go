@@ -93,7 +93,7 @@ func (c *Container) Delete(ctx context.Context, force bool) error {
 		return err
 	}
 	if !force && status != StatusStopped && status != StatusCreated {
-		return fmt.Errorf("cannot delete container %s that is not stopped: %s", c.ID(), status)
+		return &stateError{fmt.Sprintf("cannot delete container %s that is not stopped: %s", c.ID(), status), ErrRunning}
 	}
 	// Even a stopped container can have processes in its cgroup, if its PID
 	// namespace is not its own.

@@ -28,7 +28,7 @@ func Features(version, commit string) *features.Features {
 			"dev.podrt.commit":                           commit,
 			runcfeatures.AnnotationRuncVersion:           RuncVersion,
 			runcfeatures.AnnotationRuncCommit:            commit,
-			runcfeatures.AnnotationRuncCheckpointEnabled: "false",
+			runcfeatures.AnnotationRuncCheckpointEnabled: "true",
 		},
 		Hooks:        configs.KnownHookNames(),
 		MountOptions: specconv.KnownMountOptions(),

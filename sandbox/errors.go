@@ -15,3 +15,13 @@ var (
 	ErrNotRunning = libcontainer.ErrNotRunning
 	ErrNotPaused  = libcontainer.ErrNotPaused
 )
+
+// stateError is an error about a container's state in words that callers know,
+// and one of the errors above for programs.
+type stateError struct {
+	text string
+	is   error
+}
+
+func (e *stateError) Error() string { return e.text }
+func (e *stateError) Unwrap() error { return e.is }

@@ -39,6 +39,12 @@ type exitError struct {
 func (e *exitError) Error() string { return e.err.Error() }
 func (e *exitError) Unwrap() error { return e.err }
 
+// usageError is a command line that cannot be.
+type usageError struct{ err error }
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
 // run executes a command line and returns the exit status.
 func run(argv []string) int {
 	e := newEnv(argv)
@@ -65,7 +71,7 @@ func (e *env) execute(args []string) error {
 	if err != nil {
 		fmt.Fprintf(e.stdout, "Incorrect Usage. %s\n\n", err)
 		e.appHelp(f)
-		return err
+		return &usageError{err}
 	}
 	if f.help {
 		e.appHelp(f)
@@ -106,7 +112,7 @@ func (e *env) dispatch(table []*command, path string, args []string) error {
 	if err != nil {
 		fmt.Fprintf(e.stdout, "Incorrect Usage: %s\n\n", err)
 		e.commandHelp(c, path, f)
-		return err
+		return &usageError{err}
 	}
 	if f.help {
 		e.commandHelp(c, path, f)
@@ -115,7 +121,7 @@ func (e *env) dispatch(table []*command, path string, args []string) error {
 	if err := c.checkArgs(len(args)); err != nil {
 		fmt.Fprintf(e.stdout, "Incorrect Usage.\n\n")
 		e.commandHelp(c, path, f)
-		return err
+		return &usageError{err}
 	}
 	return c.run(e, args)
 }
@@ -127,7 +133,7 @@ func (e *env) group(c *command, path string, args []string) error {
 	case err != nil:
 		fmt.Fprintf(e.stdout, "Incorrect Usage: %s\n\n", err)
 		e.groupHelp(c, path)
-		return err
+		return &usageError{err}
 	case f.help || len(args) == 0:
 		e.groupHelp(c, path)
 		return nil
@@ -145,7 +151,7 @@ func find(table []*command, name string) *command {
 }
 
 func noTopic(name string) error {
-	return &exitError{status: 3, err: fmt.Errorf("No help topic for '%s'", name)}
+	return &exitError{status: 3, err: &usageError{fmt.Errorf("No help topic for '%s'", name)}}
 }
 
 func (c *command) checkArgs(n int) error {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // flags is a command's set of flags: package flag, with several names for one
@@ -71,6 +72,11 @@ func (f *flags) String(p *string, names, usage string) *flagDef {
 // Int is a number.
 func (f *flags) Int(p *int, names, usage string) *flagDef {
 	return f.add((*intValue)(p), names, usage)
+}
+
+// Duration is a time with its unit, as in "1m30s".
+func (f *flags) Duration(p *time.Duration, names, usage string) *flagDef {
+	return f.add((*durationValue)(p), names, usage)
 }
 
 // Strings is a text that can be given more than once.
@@ -191,6 +197,18 @@ func (v *intValue) Set(s string) error {
 	return nil
 }
 func (v *intValue) String() string { return strconv.Itoa(int(*v)) }
+
+type durationValue time.Duration
+
+func (v *durationValue) Set(s string) error {
+	d, err := time.ParseDuration(s)
+	if err != nil {
+		return errParse
+	}
+	*v = durationValue(d)
+	return nil
+}
+func (v *durationValue) String() string { return time.Duration(*v).String() }
 
 type stringsValue []string
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"time"
 )
 
 // parsed is what a command line came to.
@@ -117,5 +118,28 @@ func TestFlagDefaults(t *testing.T) {
 	}
 	if number.value != "THINGS" || number.usage != "how many THINGS to print" {
 		t.Errorf("value and usage of -n = %q, %q", number.value, number.usage)
+	}
+}
+
+func TestDurationFlag(t *testing.T) {
+	for _, tt := range []struct {
+		arg  string
+		want time.Duration
+		err  string
+	}{
+		{"--interval=1m30s", 90 * time.Second, ""},
+		{"-interval=100ms", 100 * time.Millisecond, ""},
+		{"--interval=5", 5 * time.Second, `invalid value "5" for flag -interval: parse error`},
+	} {
+		got := 5 * time.Second
+		f := newFlags()
+		d := f.Duration(&got, "interval", "")
+		_, err := f.parse([]string{tt.arg}, false)
+		if got != tt.want || errorText(err) != tt.err {
+			t.Errorf("%s: %v, error %v; want %v, %q", tt.arg, got, err, tt.want, tt.err)
+		}
+		if d.def != "5s" {
+			t.Errorf("default in the help = %q; want 5s", d.def)
+		}
 	}
 }

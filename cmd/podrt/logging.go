@@ -18,6 +18,7 @@ type logger struct {
 	// errors logs what podrt failed with, apart from what libcontainer says on
 	// the way there.
 	errors *logrus.Logger
+	json   bool // errors carry a code
 }
 
 func newLogger() *logger { return &logger{errors: logrus.StandardLogger()} }
@@ -36,6 +37,7 @@ func (l *logger) configure(debug bool, file, format string) error {
 	case "", "text":
 	case "json":
 		std.SetFormatter(new(logrus.JSONFormatter))
+		l.json = true
 	default:
 		return fmt.Errorf("invalid log-format: %s", format)
 	}
@@ -59,7 +61,11 @@ func (l *logger) configure(debug bool, file, format string) error {
 // fail logs the error that podrt ends with, and shows it on standard error if
 // the log is elsewhere.
 func (l *logger) fail(err error) {
-	l.errors.Error(err)
+	if l.json {
+		l.errors.WithField("code", errorCode(err)).Error(err)
+	} else {
+		l.errors.Error(err)
+	}
 	if l.out != nil {
 		fmt.Fprintln(os.Stderr, err)
 	}

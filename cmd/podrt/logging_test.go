@@ -63,7 +63,7 @@ func TestLogJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(log), &line); err != nil {
 		t.Fatalf("log %q: %v", log, err)
 	}
-	if want := `{"level":"error","msg":"create failed: \"x\" is bad","time":"` + line.Time + "\"}\n"; log != want {
+	if want := `{"code":"internal","level":"error","msg":"create failed: \"x\" is bad","time":"` + line.Time + "\"}\n"; log != want {
 		t.Errorf("log = %q; want %q", log, want)
 	}
 	if _, err := time.Parse(time.RFC3339, line.Time); err != nil {

@@ -20,8 +20,10 @@ func main() { os.Exit(run(os.Args)) }
 // verbs is the one table of what podrt can do, in the order of the help.
 func verbs() []*command {
 	return []*command{
+		checkpointCommand(),
 		createCommand(),
 		deleteCommand(),
+		eventsCommand(),
 		execCommand(),
 		featuresCommand(),
 		killCommand(),
@@ -29,6 +31,7 @@ func verbs() []*command {
 		pauseCommand(),
 		podCommand(),
 		psCommand(),
+		restoreCommand(),
 		resumeCommand(),
 		runCommand(),
 		specCommand(),

@@ -146,9 +146,9 @@ func (r *runner) afterStart(p *sandbox.Process, s streams) error {
 func (r *runner) checkTerminal() error {
 	switch {
 	case r.detach && r.process.Terminal && r.io.consoleSocket == "":
-		return errors.New("cannot allocate tty if runc will detach without setting console socket")
+		return &usageError{errors.New("cannot allocate tty if runc will detach without setting console socket")}
 	case (!r.detach || !r.process.Terminal) && r.io.consoleSocket != "":
-		return errors.New("cannot use console socket if runc will not detach or allocate tty")
+		return &usageError{errors.New("cannot use console socket if runc will not detach or allocate tty")}
 	}
 	return nil
 }

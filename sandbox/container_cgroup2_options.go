@@ -1,0 +1,81 @@
+package sandbox
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/moby/sys/mountinfo"
+	"golang.org/x/sys/unix"
+
+	"github.com/podrt/podrt/cgroups"
+)
+
+// cgroup2Options are those of the whole hierarchy: a mount of cgroup2 in the
+// initial cgroup namespace sets them all, also where it is already mounted
+// (Documentation/admin-guide/cgroup-v2.rst, "Mounting").
+var cgroup2Options = []string{
+	"nsdelegate", "favordynmods", "memory_localevents", "memory_recursiveprot",
+	"memory_hugetlb_accounting", "pids_localevents",
+}
+
+// keepCgroup2Options calls do and puts the host's cgroup2 options back that it
+// has changed. CRIU mounts cgroup2 with none, to look at it and as a container's
+// /sys/fs/cgroup, which turns them off everywhere: without nsdelegate,
+// containers could write to files that are their runtime's.
+func keepCgroup2Options(do func() error) error {
+	root, err := cgroups.Root()
+	if err != nil {
+		return err
+	}
+	before, err := readCgroup2Options()
+	if err != nil {
+		return err
+	}
+	if err := do(); err != nil {
+		// The first error is the one to act on.
+		_ = resetCgroup2Options(root, before)
+		return err
+	}
+	return resetCgroup2Options(root, before)
+}
+
+func readCgroup2Options() ([]string, error) {
+	mounts, err := mountinfo.GetMounts(mountinfo.FSTypeFilter("cgroup2"))
+	if err != nil {
+		return nil, fmt.Errorf("read options of cgroup2: %w", err)
+	}
+	var options []string
+	if len(mounts) > 0 { // all mounts show the same
+		for o := range strings.SplitSeq(mounts[0].VFSOptions, ",") {
+			if slices.Contains(cgroup2Options, o) {
+				options = append(options, o)
+			}
+		}
+	}
+	return options, nil
+}
+
+// resetCgroup2Options reconfigures the file system, and no mount of it
+// (fspick(2), since Linux 5.2), unless it has the options.
+func resetCgroup2Options(root cgroups.Path, want []string) error {
+	have, err := readCgroup2Options()
+	if err != nil || slices.Equal(have, want) {
+		return err
+	}
+	fd, err := unix.Fspick(unix.AT_FDCWD, string(root), unix.FSPICK_CLOEXEC)
+	if err != nil {
+		return &os.PathError{Op: "fspick", Path: string(root), Err: err}
+	}
+	defer unix.Close(fd)
+	for _, o := range want {
+		if err := unix.FsconfigSetFlag(fd, o); err != nil {
+			return fmt.Errorf("set option %q of %q: %w", o, root, err)
+		}
+	}
+	if err := unix.FsconfigReconfigure(fd); err != nil {
+		return fmt.Errorf("set options %q of %q: %w", want, root, err)
+	}
+	return nil
+}

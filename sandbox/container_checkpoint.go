@@ -1,0 +1,91 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"github.com/opencontainers/runc/libcontainer"
+	"golang.org/x/sys/unix"
+)
+
+// CheckpointOptions are for CRIU (criu(8)), which makes and restores images of
+// running containers.
+type CheckpointOptions = libcontainer.CriuOpts
+
+// CriuPageServer is where memory pages go to instead of into image files.
+type CriuPageServer = libcontainer.CriuPageServerInfo
+
+// CheckCheckpoint tells whether the container has processes to be saved.
+func (c *Container) CheckCheckpoint() error {
+	status, err := c.Status()
+	if err != nil {
+		return err
+	}
+	if status == StatusCreated || status == StatusStopped {
+		return &stateError{fmt.Sprintf("Container cannot be checkpointed in %s state", status), ErrNotRunning}
+	}
+	return nil
+}
+
+// Checkpoint saves the container's processes in o.ImagesDirectory, which is
+// made if needed. Unless o.LeaveRunning or o.PreDump is set they are ended,
+// and the container is to be deleted. An error that wraps exec.ErrNotFound
+// says that CRIU is not installed.
+func (c *Container) Checkpoint(o *CheckpointOptions) error {
+	if err := checkCriu(); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(o.ImagesDirectory, 0o700); err != nil {
+		return err
+	}
+	if err := checkParentImage(o); err != nil {
+		return err
+	}
+	opts := *o
+	opts.EmptyNs |= unix.CLONE_NEWNET // interfaces and addresses are not the container's
+	return keepCgroup2Options(func() error { return c.lc.Checkpoint(&opts) })
+}
+
+// checkParentImage: an image refers to the one before it by a symbolic link.
+func checkParentImage(o *CheckpointOptions) error {
+	if o.ParentImage == "" {
+		return nil
+	}
+	if filepath.IsAbs(o.ParentImage) {
+		return errors.New("--parent-path must be relative")
+	}
+	path := filepath.Join(o.ImagesDirectory, o.ParentImage)
+	info, err := os.Stat(path)
+	if err == nil && !info.IsDir() {
+		err = &os.PathError{Op: "open", Path: path, Err: unix.ENOTDIR}
+	}
+	if err != nil {
+		return fmt.Errorf("invalid --parent-path: %w", err)
+	}
+	return nil
+}
+
+// Restore starts a container that was just created from the images in
+// o.ImagesDirectory: p is then its init. On an error nothing of the container
+// is left.
+func (c *Container) Restore(p *Process, o *CheckpointOptions) error {
+	opts := *o
+	opts.EmptyNs |= unix.CLONE_NEWNET
+	return c.startInit(p, func(lp *libcontainer.Process) error {
+		if err := checkCriu(); err != nil {
+			return err
+		}
+		return keepCgroup2Options(func() error { return c.lc.Restore(lp, &opts) })
+	})
+}
+
+// checkCriu says what libcontainer would, and what to do about it.
+func checkCriu() error {
+	if _, err := exec.LookPath("criu"); err != nil {
+		return fmt.Errorf("CRIU version check failed: %w; checkpoint and restore need the program criu, see criu(8)", err)
+	}
+	return nil
+}
