@@ -1,10 +1,3 @@
-// Command podrt runs pods and OCI containers.
-//
-// Its OCI verbs take the flags, print the output and fail with the strings and
-// exit codes of runc, so that engines can call it in runc's place; called as
-// "runc" it also says that it is. libcontainer and the sandbox process of a pod
-// re-execute this binary, see init.go: what it links is part of the start of
-// every container.
 package main
 
 import "os"
