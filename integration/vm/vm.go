@@ -102,7 +102,7 @@ func Run(ctx context.Context, cfg Config) (code int, retErr error) {
 		reason = cause.Error()
 	}
 	console, _ := os.ReadFile(m.console)
-	return 0, &Error{Reason: reason, Console: lastLines(strings.ReplaceAll(string(console), "\r", ""), consoleLines)}
+	return 0, &Error{Reason: reason, Console: consoleEnd(strings.ReplaceAll(string(console), "\r", ""))}
 }
 
 // prepare fetches the parts and builds PID 1 at the same time.
@@ -280,4 +280,13 @@ func readExitCode(dir string) (int, error) {
 		return 0, err
 	}
 	return strconv.Atoi(strings.TrimSpace(string(b)))
+}
+
+// consoleEnd is the last lines of a console, and all from a panic on: an
+// interrupt in it makes its trace longer than they are.
+func consoleEnd(s string) string {
+	if i := strings.Index(s, "Kernel panic"); i >= 0 {
+		return strings.TrimSpace(s[i:])
+	}
+	return lastLines(s, consoleLines)
 }
