@@ -13,7 +13,9 @@ rm -rf bin/demo
 mkdir -p bin/demo
 cp -r integration/testdata/bundles/web "$bundle"
 for c in "$bundle"/containers/*; do
-	mkdir -p "$c/rootfs/bin"
+	# All that is mounted on, too: in the VM the bundle may be read-only.
+	mkdir -p "$c"/rootfs/{bin,data,dev,etc,proc,sys,tmp}
+	touch "$c"/rootfs/etc/{hostname,hosts,resolv.conf}
 	cp /bin/busybox "$c/rootfs/bin/"
 	for applet in $("$c/rootfs/bin/busybox" --list); do
 		[ "$applet" = busybox ] || ln -s busybox "$c/rootfs/bin/$applet"
