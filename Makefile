@@ -35,7 +35,11 @@ bin/rung:
 deps: ## install by apt what a bare Debian 12 lacks, fetch the VM's parts
 	integration/deps.sh
 
-demo: deps build ## run the example pod: natively on a unified cgroup v2 host, in the VM otherwise
+.PHONY: deps-demo
+deps-demo: # without the engines that only the tests need
+	integration/deps.sh demo
+
+demo: deps-demo build ## run the example pod: natively on a unified cgroup v2 host, in the VM otherwise
 	integration/demo.sh
 
 test: deps build vet test-unit test-native test-vm ## all tests

@@ -5,6 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+# What the build, the example and podrt's own tests use.
 packages=(
 	gcc             # nsenter's C constructor
 	libc6-dev       # with static libraries: bin/podrt is static
@@ -21,6 +22,20 @@ packages=(
 	criu            # checkpoint and restore, in the VM
 	ca-certificates # Go's module proxy
 )
+# The engines that the tests put podrt under, and what runc's own suite calls.
+engines=(
+	podman conmon crun                # podman, its monitor, a peer
+	buildah                           #
+	containerd runc                   # ctr and the CRI plugin; Debian's runc beside podrt
+	docker.io                         # dockerd
+	containernetworking-plugins       # CNI, for podman and the CRI plugin
+	iptables nftables                 # they and dockerd call them
+	systemd systemd-sysv dbus         # PID 1 of a VM
+	uidmap                            # newuidmap, for rootless containers
+	bats jq curl gawk udev sshfs fuse3 bsdutils # runc's suite
+	bash-completion zsh fish man-db   # check the completions and man pages
+)
+[ "${1:-test}" = demo ] || packages+=("${engines[@]}")
 
 missing=()
 for p in "${packages[@]}"; do
@@ -33,8 +48,20 @@ if [ ${#missing[@]} -gt 0 ]; then
 	fi
 	echo "deps: installing the Debian packages ${missing[*]}"
 	export DEBIAN_FRONTEND=noninteractive
+	# The tests start what they need in namespaces of their own: no daemon of
+	# these packages may start on this host, nor change its network.
+	policy=/usr/sbin/policy-rc.d
+	if [ ! -e $policy ]; then
+		trap 'rm -f $policy' EXIT
+		printf '#!/bin/sh\nexit 101\n' >$policy
+		chmod 755 $policy
+	fi
 	apt-get update -q
 	apt-get install -q -y --no-install-recommends "${missing[@]}"
+	# Nor at its next boot.
+	for unit in docker.service docker.socket containerd.service; do
+		case " ${missing[*]} " in *" ${unit%.*} "* | *" ${unit%.*}.io "*) systemctl disable -q $unit || true ;; esac
+	done
 else
 	echo "deps: all Debian packages are installed"
 fi
