@@ -69,10 +69,18 @@ $(TOOLS)/golangci-lint:
 $(TOOLS)/gofumpt:
 	GOBIN=$(TOOLS) CGO_ENABLED=0 $(GO) install mvdan.cc/gofumpt@$(GOFUMPT_VERSION)
 
+# The peer in tests and benchmarks: runc itself, of the libcontainer that podrt
+# links, with what its own go.mod requires and podrt's way of building.
+RUNC := github.com/opencontainers/runc
+bin/tools/runc: go.mod
+	v=$$($(GO) list -m -f '{{.Version}}' $(RUNC)) && GOBIN=$(TOOLS) $(GO) install -trimpath -tags '$(TAGS)' \
+		-ldflags "-s -w -X main.version=$${v#v} -X main.gitCommit=$$v -extldflags -static" $(RUNC)@$$v
+	touch $@
+
 inittrace: bin/podrt ## what package initialisation costs at every container start
 	GODEBUG=inittrace=1 bin/podrt --version
 
-bench: build ## medians, side by side with runc, crun and podman in one run
+bench: build bin/tools/runc ## medians, side by side with runc, crun and podman in one run
 	$(GO) run ./integration/bench
 
 install: bin/podrt

@@ -1,13 +1,11 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 )
 
 // moduleRoot finds the directory of go.mod at or above the working directory.
@@ -24,14 +22,6 @@ func moduleRoot() (string, error) {
 			return "", fmt.Errorf("no go.mod at %q or above", wd)
 		}
 	}
-}
-
-// runcModule is the module that peer runc and podrt's libcontainer come from.
-const runcModule = "github.com/opencontainers/runc"
-
-// build makes what a run needs: what is compiled, and runc, once per version.
-func build(root string) error {
-	return errors.Join(compile(root), buildRunc(root))
 }
 
 // compile compiles the floor and the shim of Debian's crun.
@@ -62,49 +52,6 @@ func compile(root string) error {
 }
 
 func floorPath(root string) string { return filepath.Join(root, "bin/bench/floor") }
-
-// buildRunc builds the release of runc, with what its own go.mod requires, as
-// podrt is built: static, stripped, with seccomp.
-func buildRunc(root string) error {
-	version, err := runcVersion(root)
-	if err != nil {
-		return err
-	}
-	path := runcPath(root, version)
-	if _, err := os.Stat(path); err == nil {
-		return nil
-	}
-	fmt.Fprintf(os.Stderr, "bench: building runc %s\n", version)
-	cmd := exec.Command("go", "install", "-trimpath", "-tags", "seccomp netgo osusergo",
-		"-ldflags", `-s -w -extldflags "-static" -X main.version=`+strings.TrimPrefix(version, "v"), runcModule+"@"+version)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=1", "GOBIN="+filepath.Dir(path))
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("build runc %s: %w\n%s", version, err, out)
-	}
-	return nil
-}
-
-func runcPath(root, version string) string {
-	return filepath.Join(root, "bin/bench", "runc-"+version, "runc")
-}
-
-// runcVersion is the version that go.mod requires.
-func runcVersion(root string) (string, error) {
-	cmd := exec.Command("go", "list", "-m", "-json", runcModule)
-	cmd.Dir = root
-	out, err := cmd.Output()
-	if err != nil {
-		return "", fmt.Errorf("%q: %w", cmd.Args, err)
-	}
-	var m struct{ Version string }
-	if err := json.Unmarshal(out, &m); err != nil {
-		return "", fmt.Errorf("%q: %w", cmd.Args, err)
-	}
-	if m.Version == "" {
-		return "", errors.New("go.mod has no version of " + runcModule)
-	}
-	return m.Version, nil
-}
 
 // climb runs this program with its arguments once more, on the native rung.
 func climb(root string) error {

@@ -98,7 +98,7 @@ func run(o *options) error {
 		return errors.New("needs root: it makes containers")
 	}
 	if !o.inside {
-		if err := build(root); err != nil {
+		if err := compile(root); err != nil {
 			return err
 		}
 		if o.rung == "native" {
