@@ -26,11 +26,13 @@ all: build
 build: bin/podrt bin/rung ## build bin/podrt, and bin/rung for the tests
 
 # Go knows best what is up to date.
-.PHONY: bin/podrt bin/rung
+.PHONY: bin/podrt bin/rung bin/probe
 bin/podrt:
 	$(GO) build -trimpath -tags '$(TAGS)' -ldflags '$(LDFLAGS)' -o $@ ./cmd/podrt
 bin/rung:
 	CGO_ENABLED=0 $(GO) build -trimpath -o $@ ./integration/cmd/rung
+bin/probe: # what containers of the tests run
+	CGO_ENABLED=0 $(GO) build -trimpath -o $@ ./integration/probe
 
 deps: ## install by apt what a bare Debian 12 lacks, fetch the VM's parts
 	integration/deps.sh
