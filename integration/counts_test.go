@@ -30,14 +30,14 @@ const (
 var counts = map[rung.Kind]map[string]pinned{
 	rung.Native: {
 		"--version":  {163, 305},
-		"state":      {260, 390},
+		"state":      {169, 365},
 		"run":        {2320, 1250},
 		"pod create": {474, 460},
 		"pod rm":     {462, 400},
 	},
 	rung.VM: {
 		"--version":  {165, 205},
-		"state":      {262, 262},
+		"state":      {171, 262},
 		"run":        {2362, 710},
 		"pod create": {479, 318},
 		"pod rm":     {465, 273},

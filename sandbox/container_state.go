@@ -7,7 +7,10 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"runtime"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -58,6 +61,19 @@ func (c *Container) Status() (Status, error) {
 	return status, nil
 }
 
+// StateOf describes the container with that id as it is now, or fails as
+// LoadContainer does.
+func StateOf(root, id string) (*ContainerState, error) {
+	if s, ok := readState(root, id, make([]byte, stateFileMax)); ok {
+		return s, nil
+	}
+	c, err := LoadContainer(root, id)
+	if err != nil {
+		return nil, err
+	}
+	return c.State()
+}
+
 // State describes the container as it is now.
 func (c *Container) State() (*ContainerState, error) {
 	status, err := c.Status()
@@ -92,41 +108,68 @@ func ListContainers(root string) ([]ContainerState, []error, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	listed := make([]listedContainer, len(entries))
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(entries)) {
+		wg.Go(func() {
+			buf := make([]byte, stateFileMax)
+			for i := next.Add(1) - 1; i < int64(len(entries)); i = next.Add(1) - 1 {
+				if entries[i].IsDir() {
+					listed[i] = listContainer(root, entries[i], buf)
+				}
+			}
+		})
+	}
+	wg.Wait()
 	var (
 		states []ContainerState
 		errs   []error
+		owners = map[uint32]string{}
 	)
-	for _, e := range entries {
-		if !e.IsDir() {
-			continue
-		}
-		s, err := listed(root, e)
+	for i, l := range listed {
 		switch {
-		case err == nil:
-			states = append(states, *s)
-		case gone(filepath.Join(root, e.Name())): // deleted meanwhile
+		case l.state != nil:
+			if _, ok := owners[l.uid]; !ok {
+				owners[l.uid] = userName(l.uid)
+			}
+			l.state.Owner = owners[l.uid]
+			states = append(states, *l.state)
+		case l.err == nil: // no directory
+		case gone(filepath.Join(root, entries[i].Name())): // deleted meanwhile
 		default:
-			errs = append(errs, err)
+			errs = append(errs, l.err)
 		}
 	}
 	return states, errs, nil
 }
 
-func listed(root string, e os.DirEntry) (*ContainerState, error) {
+type listedContainer struct {
+	state *ContainerState
+	uid   uint32 // of the state directory
+	err   error
+}
+
+func listContainer(root string, e os.DirEntry, buf []byte) (l listedContainer) {
 	info, err := e.Info()
 	if err != nil {
-		return nil, fmt.Errorf("load container %s: %w", e.Name(), err)
+		l.err = fmt.Errorf("load container %s: %w", e.Name(), err)
+		return l
+	}
+	l.uid = info.Sys().(*syscall.Stat_t).Uid
+	var ok bool
+	if l.state, ok = readState(root, e.Name(), buf); ok {
+		return l
 	}
 	c, err := LoadContainer(root, e.Name())
 	if err != nil {
-		return nil, fmt.Errorf("load container %s: %w", e.Name(), err)
+		l.err = fmt.Errorf("load container %s: %w", e.Name(), err)
+		return l
 	}
-	s, err := c.State()
-	if err != nil {
-		return nil, fmt.Errorf("status for %s: %w", e.Name(), err)
+	if l.state, err = c.State(); err != nil {
+		l.err = fmt.Errorf("status for %s: %w", e.Name(), err)
 	}
-	s.Owner = userName(info.Sys().(*syscall.Stat_t).Uid)
-	return s, nil
+	return l
 }
 
 // userName names a user, or gives "#UID" when /etc/passwd does not know it.

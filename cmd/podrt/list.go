@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"text/tabwriter"
@@ -47,31 +49,35 @@ To list containers created using a non-default value for "--root":
 			if err != nil && (e.rootSet || !errors.Is(err, fs.ErrNotExist)) {
 				return err
 			}
+			out := bufio.NewWriter(e.stdout)
 			for _, err := range broken {
 				fmt.Fprintln(os.Stderr, err)
 			}
 			switch {
 			case quiet:
 				for _, s := range states {
-					fmt.Fprintln(e.stdout, s.ID)
+					fmt.Fprintln(out, s.ID)
 				}
-				return nil
 			case format == "table":
-				return e.listTable(states)
+				listTable(out, states)
 			case format == "json":
-				return json.NewEncoder(e.stdout).Encode(states)
+				if err := json.NewEncoder(out).Encode(states); err != nil {
+					return err
+				}
+			default:
+				return errFormat
 			}
-			return errFormat
+			return out.Flush()
 		},
 	}
 }
 
-func (e *env) listTable(states []sandbox.ContainerState) error {
-	w := tabwriter.NewWriter(e.stdout, 12, 1, 3, ' ', 0)
+func listTable(out io.Writer, states []sandbox.ContainerState) {
+	w := tabwriter.NewWriter(out, 12, 1, 3, ' ', 0)
 	fmt.Fprint(w, "ID\tPID\tSTATUS\tBUNDLE\tCREATED\tOWNER\n")
 	for _, s := range states {
 		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%s\n",
 			s.ID, s.InitProcessPid, s.Status, s.Bundle, s.Created.Format(time.RFC3339Nano), s.Owner)
 	}
-	return w.Flush()
+	_ = w.Flush() // out keeps its error
 }

@@ -1,6 +1,10 @@
 package main
 
-import "encoding/json"
+import (
+	"encoding/json"
+
+	"github.com/podrt/podrt/sandbox"
+)
 
 func stateCommand() *command {
 	return &command{
@@ -12,11 +16,10 @@ Where "<container-id>" is your name for the instance of the container.`,
 		about: "The state command outputs current state information for the\ninstance of a container.",
 		min:   1, max: 1,
 		run: func(e *env, args []string) error {
-			c, err := e.container(args[0])
-			if err != nil {
-				return err
+			if args[0] == "" {
+				return errEmptyID
 			}
-			state, err := c.State()
+			state, err := sandbox.StateOf(e.root, args[0])
 			if err != nil {
 				return err
 			}
