@@ -150,6 +150,8 @@ func (t *tracer) stopped(tid int, ws unix.WaitStatus) error {
 	event, sig := int(uint32(ws)>>16), ws.StopSignal()
 	p := t.process(tid)
 	switch {
+	case p == nil:
+		return unix.ESRCH
 	case event == unix.PTRACE_EVENT_EXEC:
 		p.executed = true
 		p.role = t.roleOf(t.threads[tid])
@@ -174,11 +176,14 @@ func (t *tracer) stopped(tid int, ws unix.WaitStatus) error {
 	return ptrace(request, tid, uintptr(sig))
 }
 
-// process finds the process of a thread that may be new.
+// process finds the process of a thread that may be new; nil when it has been
+// killed since it stopped.
 func (t *tracer) process(tid int) *tracedProcess {
 	pid, ok := t.threads[tid]
 	if !ok {
-		pid = tgid(tid)
+		if pid = tgid(tid); pid == 0 {
+			return nil
+		}
 		t.threads[tid] = pid
 	}
 	p, ok := t.processes[pid]
