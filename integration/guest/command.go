@@ -95,26 +95,14 @@ const localCopy = "/run/rung-program"
 // libcontainer executes its caller through an overlay on the program's
 // directory, where such a mount is not seen.
 func localProgram(path string) (string, error) {
-	src, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer src.Close()
 	var st unix.Statx_t
-	if err := unix.Statx(int(src.Fd()), "", unix.AT_EMPTY_PATH, unix.STATX_TYPE, &st); err != nil {
+	if err := unix.Statx(unix.AT_FDCWD, path, 0, unix.STATX_TYPE, &st); err != nil {
 		return "", &os.PathError{Op: "statx", Path: path, Err: err}
 	}
 	if st.Attributes&unix.STATX_ATTR_MOUNT_ROOT == 0 {
 		return path, nil
 	}
-	dst, err := os.OpenFile(localCopy, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
-	if err != nil {
-		return "", err
-	}
-	if _, err := io.Copy(dst, src); err != nil {
-		return "", errors.Join(err, dst.Close())
-	}
-	return localCopy, dst.Close()
+	return localCopy, copyFile(path, localCopy)
 }
 
 // openPort opens the virtio-serial port with the given name for writing. The

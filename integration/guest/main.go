@@ -1,5 +1,7 @@
 // Command guest is PID 1 of the VM that package vm boots: it makes the world
-// that privileged tests want, runs one command in it, and ends the VM.
+// that privileged tests want, runs one command in it, and ends the VM. Where
+// the job wants systemd, it becomes systemd, which runs this program once more,
+// as a service, for the rest.
 //
 // It is static and has no dependency but the kernel, since it is alone in the
 // initramfs. A C program would be no faster: what takes time is the emulator.
@@ -20,7 +22,12 @@ import (
 )
 
 func main() {
-	if os.Getpid() != 1 {
+	run := bootAndRun
+	switch self, _ := os.Readlink("/proc/self/exe"); {
+	case os.Getpid() == 1:
+	case self == programCopy:
+		run = runJob // below systemd
+	default:
 		fmt.Fprintln(os.Stderr, "guest: for PID 1 of a podrt test VM only")
 		os.Exit(2)
 	}
@@ -33,13 +40,31 @@ func main() {
 	powerOff(end)
 }
 
-func run() error {
+func bootAndRun() error {
 	started := uptime()
 	j, err := boot()
 	if err != nil {
 		return fmt.Errorf("boot: %w", err)
 	}
-	fmt.Fprintf(os.Stderr, "guest: PID 1 at %.2f s, %s at %.2f s\n", started.Seconds(), j.Args[0], uptime().Seconds())
+	fmt.Fprintf(os.Stderr, "guest: PID 1 at %.2f s\n", started.Seconds())
+	if j.Systemd {
+		return becomeSystemd()
+	}
+	return runCommandOf(j)
+}
+
+// runJob is what this program does as rung-job.service.
+func runJob() error {
+	j, err := readJob(job.Dir)
+	if err != nil {
+		return err
+	}
+	return runCommandOf(j)
+}
+
+// runCommandOf runs the job's command and reports its exit code.
+func runCommandOf(j *job.Job) error {
+	fmt.Fprintf(os.Stderr, "guest: %s at %.2f s\n", j.Args[0], uptime().Seconds())
 	code, err := runCommand(j)
 	if err != nil {
 		return err

@@ -40,6 +40,7 @@ const (
 	cgroupDir = "/sys/fs/cgroup"
 	stateDir  = "/var/lib/podrt"
 	diskPath  = "/dev/vda"
+	hostname  = "podrt-vm"
 )
 
 // devLinks are what udev would make.
@@ -66,14 +67,16 @@ func setUp(j *job.Job) error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SHARED, ""); err != nil {
 		return fmt.Errorf("share /: %w", err)
 	}
-	if err := giveControllers(); err != nil {
-		return err
+	if !j.Systemd { // it gives them itself, to those who ask it
+		if err := giveControllers(); err != nil {
+			return err
+		}
 	}
 	// No tunnel devices in a namespace because a module was loaded.
 	if err := os.WriteFile("/proc/sys/net/core/fb_tunnels_only_for_init_net", []byte("2"), 0); err != nil {
 		return err
 	}
-	if err := unix.Sethostname([]byte("podrt-vm")); err != nil {
+	if err := unix.Sethostname([]byte(hostname)); err != nil {
 		return os.NewSyscallError("sethostname", err)
 	}
 	files := unix.Rlimit{Cur: 1024, Max: 1 << 20}

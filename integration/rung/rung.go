@@ -132,6 +132,16 @@ func missingControllers(root string, names []string) ([]string, error) {
 	return missing, nil
 }
 
+// NeedSystemd skips the test unless systemd is PID 1, as in a VM of rung vm
+// -systemd.
+func NeedSystemd(t testing.TB) {
+	t.Helper()
+	// sd_booted(3)
+	if _, err := os.Stat("/run/systemd/system"); err != nil {
+		t.Skip("systemd is not PID 1 here: bin/rung vm -systemd has it")
+	}
+}
+
 // NeedKernel skips the test on a kernel older than version ("5.14"); what names
 // the feature that came with it, as in NeedKernel(t, "5.14", "cgroup.kill").
 func NeedKernel(t testing.TB, version, what string) {

@@ -34,6 +34,9 @@ type Config struct {
 	// DiskMiB is the size of a scratch disk, /dev/vda, an empty ext4 that is
 	// /var/lib/podrt; 0 is none, and /var/lib/podrt is in memory.
 	DiskMiB int
+	// Systemd boots systemd, with nothing but its bus and its journal beside the
+	// command, which is a service of it.
+	Systemd bool
 	Append  string        // more for the kernel's command line
 	Console string        // file for what the kernel and PID 1 say; "" is none
 	Limit   time.Duration // of the whole run; 0 is none
@@ -167,6 +170,7 @@ func (cfg *Config) machine(ctx context.Context, parts *Parts, guest []byte, dir 
 		Shares:   m.shares,
 		Modules:  parts.modules(),
 		Disk:     m.disk != "",
+		Systemd:  cfg.Systemd,
 		Terminal: cfg.Terminal,
 	})
 	if err != nil {

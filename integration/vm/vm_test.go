@@ -107,6 +107,52 @@ run/podrt left alone
 	}
 }
 
+// TestRunSystemd looks at what a VM with systemd promises beside that.
+func TestRunSystemd(t *testing.T) {
+	wantVM(t)
+	dir := t.TempDir()
+	const script = `set -e
+		echo "x $X"; echo "pwd $PWD"; echo on stderr >&2; printf taken >taken
+		echo "init $(cat /proc/1/comm) $(cat /proc/self/cgroup)"
+		echo "root $(stat -f -c %T /) $(hostname) $(cat /sys/class/net/lo/flags)"
+		echo "failed $(systemctl list-units --failed -q | wc -l)"
+		echo "journal $(logger --socket-errors=on heard && journalctl -q -o cat --no-pager -t root)"
+		systemctl daemon-reload
+		systemctl start user@1000.service
+		as() { setpriv --reuid 1000 --regid 1000 --init-groups env XDG_RUNTIME_DIR=/run/user/1000 HOME=/home/tester "$@"; }
+		echo "user $(as systemd-run --user --scope -q cat /proc/self/cgroup | sed 's/run-.*scope/X/')"
+		as sh -c 'echo mine >$HOME/file && stat -c %U $HOME/file && grep tester /etc/subuid'
+		systemctl stop user@1000.service
+		systemd-run -q --scope --slice=a-b cat /proc/self/cgroup | sed 's/run-.*scope/X/'
+		exit 42`
+	code, stdout, stderr, err := boot(t, script, func(c *Config) {
+		c.Systemd, c.WorkDir, c.Shares = true, dir, []string{dir}
+	})
+	if err != nil || code != 42 {
+		t.Fatalf("Run = %d, %v; want 42; stderr:\n%s", code, err, stderr)
+	}
+	want := fmt.Sprintf(`x from the host
+pwd %s
+init systemd 0::/system.slice/rung-job.service
+root overlayfs podrt-vm 0x9
+failed 0
+journal heard
+user 0::/user.slice/user-1000.slice/user@1000.service/app.slice/X
+tester
+tester:100000:65536
+0::/a.slice/a-b.slice/X
+`, dir)
+	if stdout != want {
+		t.Errorf("stdout:\n%s\nwant:\n%s", stdout, want)
+	}
+	if stderr != "on stderr\n" {
+		t.Errorf("stderr = %q; want %q", stderr, "on stderr\n")
+	}
+	if got, err := os.ReadFile(dir + "/taken"); err != nil || string(got) != "taken" {
+		t.Errorf("file written in the VM = %q, %v; want %q", got, err, "taken")
+	}
+}
+
 // TestRunOutput has more output than any buffer on its way holds, from a
 // process that outlives the command, too.
 func TestRunOutput(t *testing.T) {

@@ -29,6 +29,7 @@ func inVM(args []string) (int, error) {
 	flags.DurationVar(&cfg.Limit, "limit", 30*time.Minute, "time limit")
 	flags.StringVar(&cfg.Append, "append", "", "more for the kernel's command `line`")
 	flags.StringVar(&cfg.Console, "console", "", "`file` for what the kernel and PID 1 say")
+	flags.BoolVar(&cfg.Systemd, "systemd", false, "boot systemd; the command is a service of it")
 	flags.BoolVar(&cfg.Terminal, "t", false, "give the command this terminal: rung vm -t bash")
 	shards := flags.Int("shards", 1, "`number` of VMs among which to share a test binary's tests")
 	flags.Func("share", "`directory` that the command may write to; may be repeated", func(dir string) error {

@@ -19,6 +19,8 @@ type Job struct {
 	Modules string
 	// Disk says that /dev/vda holds an empty ext4.
 	Disk bool
+	// Systemd makes systemd PID 1, with the command as a service.
+	Systemd bool
 	// Terminal gives the command the console as its terminal.
 	Terminal bool
 }
@@ -28,6 +30,13 @@ type Share struct {
 	Tag  string // of the 9p device
 	Path string
 }
+
+// The ordinary user of a VM with systemd, uid and gid 1000, with 65536
+// subordinate ids from 100000 on.
+const (
+	UserName = "tester"
+	UserHome = "/home/tester"
+)
 
 const (
 	// Dir is the guest's mount of the run's folder on the host, which holds:
