@@ -137,12 +137,12 @@ func (c *Container) ExecSpec(args []string) (*specs.Process, error) {
 	if bundle == "" {
 		return nil, errors.New("bundle not found in labels")
 	}
-	spec, err := LoadSpec(bundle)
+	p, err := loadSpecProcess(bundle)
 	if err != nil {
 		return nil, err
 	}
-	spec.Process.Args = args
-	return spec.Process, nil
+	p.Args = args
+	return p, nil
 }
 
 // StartExec starts one more process in the container. The process is in the

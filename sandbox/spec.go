@@ -21,31 +21,60 @@ const SpecFile = "config.json"
 // itself does not need is not checked, and unknown fields are ignored, as the
 // runtime specification asks.
 func LoadSpec(bundle string) (*specs.Spec, error) {
+	var spec *specs.Spec
+	if err := readSpec(bundle, &spec); err != nil {
+		return nil, err
+	}
+	if spec == nil {
+		return nil, errNullSpec
+	}
+	return spec, checkSpec(bundle, spec.Version, spec.Process)
+}
+
+// loadSpecProcess is LoadSpec for who wants the process alone: most of the
+// time goes into all the rest.
+func loadSpecProcess(bundle string) (*specs.Process, error) {
+	var spec *struct {
+		Version string         `json:"ociVersion"`
+		Process *specs.Process `json:"process"`
+	}
+	if err := readSpec(bundle, &spec); err != nil {
+		return nil, err
+	}
+	if spec == nil {
+		return nil, errNullSpec
+	}
+	return spec.Process, checkSpec(bundle, spec.Version, spec.Process)
+}
+
+var errNullSpec = errors.New("config cannot be null")
+
+func readSpec(bundle string, spec any) error {
 	if _, err := os.Stat(bundle); err != nil {
 		// As from the chdir(2) into it that callers expect to fail.
-		return nil, &os.PathError{Op: "chdir", Path: bundle, Err: errors.Unwrap(err)}
+		return &os.PathError{Op: "chdir", Path: bundle, Err: errors.Unwrap(err)}
 	}
 	path := filepath.Join(bundle, SpecFile)
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("JSON specification file %s not found", SpecFile)
+		return fmt.Errorf("JSON specification file %s not found", SpecFile)
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer f.Close()
-	var spec *specs.Spec
-	if err := json.NewDecoder(f).Decode(&spec); err != nil {
-		return nil, fmt.Errorf("parse %q: %w", path, err)
+	if err := json.NewDecoder(f).Decode(spec); err != nil {
+		return fmt.Errorf("parse %q: %w", path, err)
 	}
-	if spec == nil {
-		return nil, errors.New("config cannot be null")
-	}
+	return nil
+}
+
+func checkSpec(bundle, version string, p *specs.Process) error {
 	// Versions are semantic ones; all 1.x can be read (versioning in config.md).
-	if v := spec.Version; v != "" && !strings.HasPrefix(v, "1.") {
-		return nil, fmt.Errorf("parse %q: ociVersion %q is not supported; this runtime implements %s", path, v, specs.Version)
+	if version != "" && !strings.HasPrefix(version, "1.") {
+		return fmt.Errorf("parse %q: ociVersion %q is not supported; this runtime implements %s", filepath.Join(bundle, SpecFile), version, specs.Version)
 	}
-	return spec, ValidateProcess(spec.Process)
+	return ValidateProcess(p)
 }
 
 // LoadProcess reads and checks a process configuration, as exec takes it.

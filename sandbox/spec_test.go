@@ -3,6 +3,7 @@ package sandbox
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -43,6 +44,17 @@ func TestLoadSpec(t *testing.T) {
 			}
 			if got != tt.want {
 				t.Errorf("LoadSpec: error %q; want %q", got, tt.want)
+			}
+			// The process alone says the same of all that concerns it.
+			p, perr := loadSpecProcess(bundle)
+			switch {
+			case tt.name == "wrong type":
+				tt.want = "process property must not be empty"
+			case perr == nil && (p == nil || p.Args[0] != "true"):
+				t.Errorf("loadSpecProcess = %+v; want the process", p)
+			}
+			if got := strings.ReplaceAll(fmt.Sprint(perr), bundle, "BUNDLE"); got != tt.want && (perr != nil || tt.want != "") {
+				t.Errorf("loadSpecProcess: error %q; want %q", got, tt.want)
 			}
 		})
 	}
