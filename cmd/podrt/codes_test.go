@@ -13,7 +13,7 @@ import (
 )
 
 func TestErrorCode(t *testing.T) {
-	_, noFile := os.Open("/nonexistent")
+	_, noFile := os.Open(t.TempDir() + "/none")
 	badJSON := json.Unmarshal([]byte("{x"), new(int))
 	badType := json.Unmarshal([]byte(`"x"`), new(int))
 	const start = "exec failed: unable to start container process: error during container init: "
