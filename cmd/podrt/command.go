@@ -66,7 +66,7 @@ func (e *env) execute(args []string) error {
 	f := newFlags()
 	e.globalFlags(f)
 	var version bool
-	f.Bool(&version, "version, v", "print the version")
+	f.Bool(&version, "version, v", versionUsage)
 	args, err := f.parse(args, true)
 	if err != nil {
 		fmt.Fprintf(e.stdout, "Incorrect Usage. %s\n\n", err)
@@ -88,8 +88,8 @@ func (e *env) execute(args []string) error {
 		e.appHelp(f)
 		return nil
 	}
-	if args[0] == "help" || args[0] == "h" {
-		return e.help(f, args[1:])
+	if isHelp(args[0]) {
+		return e.help(verbs(), e.prog, args[1:], func() { e.appHelp(f) })
 	}
 	return e.dispatch(verbs(), e.prog, args)
 }
@@ -137,6 +137,8 @@ func (e *env) group(c *command, path string, args []string) error {
 	case f.help || len(args) == 0:
 		e.groupHelp(c, path)
 		return nil
+	case isHelp(args[0]):
+		return e.help(c.sub, path, args[1:], func() { e.groupHelp(c, path) })
 	}
 	return e.dispatch(c.sub, path, args)
 }

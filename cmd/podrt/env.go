@@ -78,6 +78,8 @@ func (e *env) globalFlags(f *flags) {
 	f.String(&o.logRoot, "log-root", "directory for the logs of detached pods")
 }
 
+const versionUsage = "print the version"
+
 // setup acts on the global flags.
 func (e *env) setup() error {
 	o := &e.opts

@@ -51,14 +51,17 @@ func (e *env) appHelp(global *flags) {
 // commandHelp prints the help of a verb; path is its command line so far.
 func (e *env) commandHelp(c *command, path string, f *flags) {
 	w := newHelp(e.stdout)
-	w.section("NAME", path+" - "+c.usage)
-	w.section("USAGE", strings.TrimSpace(path+" [command options] "+c.args))
+	w.section("NAME", path+" - "+e.named(c.usage))
+	w.section("USAGE", strings.TrimSpace(path+" [command options] "+e.named(c.args)))
 	if c.about != "" {
-		w.section("DESCRIPTION", c.about)
+		w.section("DESCRIPTION", e.named(c.about))
 	}
 	w.options("OPTIONS", f)
 	w.Flush()
 }
+
+// named puts the name under which podrt was called into a text.
+func (e *env) named(text string) string { return strings.ReplaceAll(text, "podrt ", e.prog+" ") }
 
 // groupHelp prints the help of a group of verbs.
 func (e *env) groupHelp(c *command, path string) {
@@ -72,31 +75,29 @@ func (e *env) groupHelp(c *command, path string) {
 	w.Flush()
 }
 
-// help is the verb of that name.
-func (e *env) help(global *flags, args []string) error {
-	table, path := verbs(), e.prog
-	for i, arg := range args {
-		c := find(table, arg)
-		if c == nil {
-			return noTopic(arg)
-		}
-		path += " " + c.name
-		switch {
-		case c.sub == nil:
-			f := newFlags()
-			if c.flags != nil {
-				c.flags(f)
-			}
-			_, _ = f.parse(nil, true)
-			e.commandHelp(c, path, f)
-			return nil
-		case i == len(args)-1:
-			e.groupHelp(c, path)
-			return nil
-		}
-		table = c.sub
+func isHelp(verb string) bool { return verb == "help" || verb == "h" }
+
+// help is the verb of that name, of podrt or of a group; args are the verbs
+// that it is asked about, and none prints the help of the whole.
+func (e *env) help(table []*command, path string, args []string, whole func()) error {
+	if len(args) == 0 {
+		whole()
+		return nil
 	}
-	e.appHelp(global)
+	c := find(table, args[0])
+	if c == nil {
+		return noTopic(args[0])
+	}
+	path += " " + c.name
+	if c.sub != nil {
+		return e.help(c.sub, path, args[1:], func() { e.groupHelp(c, path) })
+	}
+	f := newFlags()
+	if c.flags != nil {
+		c.flags(f)
+	}
+	_, _ = f.parse(nil, true)
+	e.commandHelp(c, path, f)
 	return nil
 }
 
@@ -133,7 +134,7 @@ func (w helpWriter) options(title string, f *flags) {
 		}
 		names := make([]string, len(d.names))
 		for i, n := range d.names {
-			names[i] = strings.Repeat("-", min(len(n), 2)) + n
+			names[i] = dashed(n)
 			if d.value != "" {
 				names[i] += " " + d.value
 			}

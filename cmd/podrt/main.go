@@ -13,7 +13,9 @@ func main() { os.Exit(run(os.Args)) }
 // verbs is the one table of what podrt can do, in the order of the help.
 func verbs() []*command {
 	return []*command{
+		completeCommand(),
 		checkpointCommand(),
+		completionCommand(),
 		createCommand(),
 		deleteCommand(),
 		eventsCommand(),
@@ -21,6 +23,7 @@ func verbs() []*command {
 		featuresCommand(),
 		killCommand(),
 		listCommand(),
+		manCommand(),
 		pauseCommand(),
 		podCommand(),
 		psCommand(),
