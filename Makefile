@@ -19,7 +19,7 @@ LINT_VERSION := v2.15.0
 GOFUMPT_VERSION := v0.9.1
 TOOLS       := $(CURDIR)/bin/tools
 
-.PHONY: all build deps demo test test-unit test-native test-vm vet lint inittrace bench install clean
+.PHONY: all build deps demo test test-unit test-native test-vm vet lint inittrace bench man install clean
 
 all: build
 
@@ -89,8 +89,18 @@ inittrace: bin/podrt ## what package initialisation costs at every container sta
 bench: build bin/tools/runc ## medians, side by side with runc, crun and podman in one run
 	$(GO) run ./integration/bench
 
-install: bin/podrt
+man: bin/podrt ## write the manual pages to bin/man
+	rm -rf bin/man && mkdir bin/man
+	bin/podrt man bin/man
+
+SHARE := $(DESTDIR)$(PREFIX)/share
+install: bin/podrt man ## install podrt, its manual pages and the shells' completion below DESTDIR and PREFIX
 	install -D -m 0755 bin/podrt $(DESTDIR)$(PREFIX)/sbin/podrt
+	install -d $(SHARE)/man/man8 $(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions $(SHARE)/fish/vendor_completions.d
+	install -m 0644 bin/man/*.8 $(SHARE)/man/man8
+	bin/podrt completion bash > $(SHARE)/bash-completion/completions/podrt
+	bin/podrt completion zsh > $(SHARE)/zsh/site-functions/_podrt
+	bin/podrt completion fish > $(SHARE)/fish/vendor_completions.d/podrt.fish
 
 clean:
 	rm -rf bin
