@@ -65,12 +65,12 @@ func (s *Store) planPod(spec *PodSpec) (*Pod, error) {
 	if err := spec.Validate(); err != nil {
 		return nil, err
 	}
-	if unix.Geteuid() != 0 {
-		return nil, fmt.Errorf("create pod %q: must be root (effective uid is %d)", spec.Metadata.Name, unix.Geteuid())
-	}
 	parent, err := cgroups.Resolve(orDefault(spec.CgroupParent, "/podrt"))
 	if err != nil {
 		return nil, err
+	}
+	if err := checkPrivilege(string(parent)); err != nil {
+		return nil, fmt.Errorf("create pod %q: %w", spec.Metadata.Name, err)
 	}
 	boot, err := bootID()
 	if err != nil {
