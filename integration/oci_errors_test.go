@@ -37,7 +37,7 @@ func TestOCICreateErrors(t *testing.T) {
 		want   string // ROOT and BUNDLE stand for the paths
 	}{
 		{name: "missing bundle", args: []string{"--bundle", "/nonexistent"}, want: "chdir /nonexistent: no such file or directory"},
-		{name: "bundle is a file", args: []string{"--bundle", config}, want: "open BUNDLE/config.json/config.json: not a directory"},
+		{name: "bundle is a file", args: []string{"--bundle", config}, want: "chdir BUNDLE/config.json: not a directory"},
 		{name: "no config", args: []string{"--bundle", "/"}, want: "JSON specification file config.json not found"},
 		{name: "not JSON", file: "{", want: `parse "BUNDLE/config.json": unexpected EOF`},
 		{name: "wrong version", file: `{"ociVersion":"9.0.0"}`, want: `parse "BUNDLE/config.json": ociVersion "9.0.0" is not supported; this runtime implements ` + specs.Version},
@@ -52,7 +52,7 @@ func TestOCICreateErrors(t *testing.T) {
 		{name: "terminal without socket", change: func(s *specs.Spec) { s.Process.Terminal = true }, want: "cannot allocate tty if runc will detach without setting console socket"},
 		{name: "socket without terminal", args: []string{"--console-socket", "/nonexistent"}, want: "cannot use console socket if runc will not detach or allocate tty"},
 		{name: "missing console socket", change: func(s *specs.Spec) { s.Process.Terminal = true }, args: []string{"--console-socket", "/nonexistent"}, want: "dial unix /nonexistent: connect: no such file or directory"},
-		{name: "missing fd", args: []string{"--preserve-fds", "1"}, want: "unable to stat preserved-fd 0 (of 1): bad file descriptor"},
+		{name: "missing fd", args: []string{"--preserve-fds", "1"}, want: "unable to stat preserved-fd 0 (of 1): no such file or directory"},
 		{name: "unwritable pid file", args: []string{"--pid-file", "/nonexistent/pid"}, want: "open /nonexistent/.pid: no such file or directory"},
 		{name: "command not found", change: func(s *specs.Spec) { s.Process.Args = []string{"nonexistent"} }, want: start + `exec: "nonexistent": executable file not found in $PATH`},
 		{name: "missing command", change: func(s *specs.Spec) { s.Process.Args = []string{"/nonexistent"} }, want: start + `exec: "/nonexistent": stat /nonexistent: no such file or directory`},

@@ -48,8 +48,8 @@ func TestOCIExec(t *testing.T) {
 		{[]string{"c1", "sh", "-c", "kill -9 $$"}, "", 137},
 		{[]string{"c1", "echo", "-n", "-d", "x"}, "-d x", 0},
 		{[]string{"--cwd", "/bin", "c1", "pwd"}, "/bin\n", 0},
-		{[]string{"-e", "A=1", "--env=B=2", "c1", "sh", "-c", "echo $A $B"}, "1 2\n", 0},
-		{[]string{"-u", "5:6", "-g", "7", "--additional-gids", "8", "c1", "sh", "-c", "id -u; id -g; id -G"}, "5\n6\n6 7 8\n", 0},
+		{[]string{"--env", "A=1", "--env=B=2", "c1", "sh", "-c", "echo $A $B"}, "1 2\n", 0},
+		{[]string{"-u", "5:6", "-g", "7", "--g=8", "c1", "sh", "-c", "id -u; id -g; id -G"}, "5\n6\n6 7 8\n", 0},
 		{[]string{"c1", "sh", "-c", "echo $$ > /dev/null; readlink /proc/1/exe"}, "/bin/busybox\n", 0},
 	} {
 		r := o.call(append([]string{"exec"}, tt.args...)...)

@@ -266,7 +266,7 @@ func TestOCISpec(t *testing.T) {
 	if s.Version != specs.Version || !slices.ContainsFunc(s.Linux.Namespaces, func(ns specs.LinuxNamespace) bool { return ns.Type == specs.UserNamespace }) {
 		t.Errorf("spec --rootless writes %s", b)
 	}
-	o.fails(1, "open "+dir+"/missing/config.json: no such file or directory", "spec", "-b", dir+"/missing")
+	o.fails(1, "chdir "+dir+"/missing: no such file or directory", "spec", "-b", dir+"/missing")
 }
 
 func TestOCIFeatures(t *testing.T) {

@@ -12,10 +12,28 @@ import (
 	"github.com/opencontainers/runc/libcontainer/specconv"
 	"github.com/opencontainers/runtime-spec/specs-go"
 	selinux "github.com/opencontainers/selinux/go-selinux"
+	"golang.org/x/sys/unix"
 )
 
 // SpecFile is the name of a container's configuration in its bundle.
 const SpecFile = "config.json"
+
+// CheckBundle tells whether one could change to that directory; empty stands
+// for the working directory. Its errors are those of the chdir(2) that callers
+// expect to fail.
+func CheckBundle(bundle string) error {
+	if bundle == "" {
+		return nil
+	}
+	info, err := os.Stat(bundle)
+	switch {
+	case err != nil:
+		return &os.PathError{Op: "chdir", Path: bundle, Err: errors.Unwrap(err)}
+	case !info.IsDir():
+		return &os.PathError{Op: "chdir", Path: bundle, Err: unix.ENOTDIR}
+	}
+	return nil
+}
 
 // LoadSpec reads and checks the configuration of the bundle. What the runtime
 // itself does not need is not checked, and unknown fields are ignored, as the
@@ -50,9 +68,8 @@ func loadSpecProcess(bundle string) (*specs.Process, error) {
 var errNullSpec = errors.New("config cannot be null")
 
 func readSpec(bundle string, spec any) error {
-	if _, err := os.Stat(bundle); err != nil {
-		// As from the chdir(2) into it that callers expect to fail.
-		return &os.PathError{Op: "chdir", Path: bundle, Err: errors.Unwrap(err)}
+	if err := CheckBundle(bundle); err != nil {
+		return err
 	}
 	path := filepath.Join(bundle, SpecFile)
 	f, err := os.Open(path)

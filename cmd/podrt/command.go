@@ -84,7 +84,7 @@ func (e *env) execute(args []string) error {
 	if err := e.setup(); err != nil {
 		return err
 	}
-	if len(args) == 0 {
+	if len(args) == 0 || args[0] == "" {
 		e.appHelp(f)
 		return nil
 	}

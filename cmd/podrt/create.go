@@ -67,12 +67,18 @@ func (o *initOptions) flags(f *flags) {
 // start makes a container from the bundle and starts its init with start.
 // Unless detach is set it stays until the init ends and returns its status.
 func (o *initOptions) start(e *env, id string, start startFunc, detach bool) (_ int, retErr error) {
+	if err := sandbox.CheckBundle(o.bundle); err != nil {
+		return -1, err
+	}
 	bundle, err := filepath.Abs(o.bundle)
 	if err != nil {
 		return -1, err
 	}
 	spec, err := sandbox.LoadSpec(bundle)
 	if err != nil {
+		return -1, err
+	}
+	if err := o.io.enter(bundle); err != nil {
 		return -1, err
 	}
 	if id == "" {
@@ -120,9 +126,13 @@ func (o *initOptions) start(e *env, id string, start startFunc, detach bool) (_ 
 }
 
 func (o *initOptions) create(e *env, id, bundle string, spec *specs.Spec) (*sandbox.Container, error) {
+	rootless, err := parseBoolOrAuto(e.opts.rootless)
+	if err != nil {
+		return nil, err
+	}
 	return sandbox.CreateContainer(sandbox.ContainerConfig{
 		Root: e.root, ID: id, Bundle: bundle, Spec: spec,
-		SystemdCgroup: e.systemdCgroup, Rootless: e.rootless,
+		SystemdCgroup: e.systemdCgroup, Rootless: rootless,
 		NoPivot: o.noPivot, NoNewKeyring: o.noNewKeyring,
 	})
 }

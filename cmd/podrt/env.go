@@ -28,9 +28,7 @@ type env struct {
 	rootSet       bool   // root was chosen by the caller
 	store         sandbox.Store
 	systemdCgroup bool
-	rootless      *bool // nil: decide by user
-
-	opts globalOptions
+	opts          globalOptions
 }
 
 // globalOptions are the values of the global flags as given.
@@ -89,10 +87,6 @@ func (e *env) setup() error {
 	if err := e.log.configure(o.debug, o.log, o.logFormat); err != nil {
 		return err
 	}
-	var err error
-	if e.rootless, err = parseBoolOrAuto(o.rootless); err != nil {
-		return err
-	}
 	switch o.cgroupManager {
 	case "":
 		e.systemdCgroup = o.systemdCgroup
@@ -109,7 +103,7 @@ func (e *env) setup() error {
 // setupRoots settles where state is kept.
 func (e *env) setupRoots() error {
 	o := &e.opts
-	e.rootSet = o.rootDef.isSet
+	e.rootSet = o.rootDef.isSet()
 	switch {
 	case e.rootSet:
 		root, err := filepath.Abs(o.root)

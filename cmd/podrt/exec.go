@@ -41,7 +41,7 @@ type execOptions struct {
 	env          []string
 	tty          bool
 	user         string
-	gids         []uint32
+	gids         []int64
 	process      string
 	detach       bool
 	label        string
@@ -72,15 +72,9 @@ func (o *execOptions) flags(f *flags) {
 }
 
 func (o *execOptions) addGID(s string) error {
-	gid, err := strconv.ParseInt(s, 0, 64)
-	if err != nil {
-		return err
-	}
-	if gid < 0 {
-		return fmt.Errorf("additional-gids must be a positive number %d", gid)
-	}
-	o.gids = append(o.gids, uint32(gid))
-	return nil
+	gid, err := strconv.ParseInt(s, 10, 64)
+	o.gids = append(o.gids, gid)
+	return err
 }
 
 // run runs a process in the container that find returns. Its status is
@@ -133,6 +127,9 @@ func (o *execOptions) spec(c *sandbox.Container, args []string) (*specs.Process,
 	if err != nil {
 		return nil, err
 	}
+	if err := o.io.enter(c.Bundle()); err != nil {
+		return nil, err
+	}
 	if o.cwd != "" {
 		p.Cwd = o.cwd
 	}
@@ -142,16 +139,21 @@ func (o *execOptions) spec(c *sandbox.Container, args []string) (*specs.Process,
 	if o.label != "" {
 		p.SelinuxLabel = o.label
 	}
-	if o.noNewPrivsDef.isSet {
+	if o.noNewPrivsDef.isSet() {
 		p.NoNewPrivileges = o.noNewPrivs
 	}
 	p.Terminal = o.tty
 	p.Env = append(p.Env, o.env...)
-	p.User.AdditionalGids = append(p.User.AdditionalGids, o.gids...)
 	if o.user != "" {
 		if err := setUser(&p.User, o.user); err != nil {
 			return nil, err
 		}
+	}
+	for _, gid := range o.gids {
+		if gid < 0 {
+			return nil, fmt.Errorf("additional-gids must be a positive number %d", gid)
+		}
+		p.User.AdditionalGids = append(p.User.AdditionalGids, uint32(gid))
 	}
 	addCapabilities(p, o.caps)
 	return p, sandbox.ValidateProcess(p)

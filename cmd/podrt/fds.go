@@ -42,7 +42,8 @@ func preservedFDs(base, n int) ([]*os.File, error) {
 			err = unix.EBADF // one that this process opened: nothing else can be inherited with the flag
 		}
 		if err != nil {
-			return nil, fmt.Errorf("unable to stat preserved-fd %d (of %d): %w", fd-base, n, err)
+			// As if it were looked for in /proc/self/fd: callers know that error.
+			return nil, fmt.Errorf("unable to stat preserved-fd %d (of %d): %w", fd-base, n, unix.ENOENT)
 		}
 		files = append(files, os.NewFile(uintptr(fd), "PreserveFD:"+strconv.Itoa(fd)))
 	}

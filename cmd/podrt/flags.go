@@ -3,7 +3,9 @@ package main
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -24,8 +26,11 @@ type flagDef struct {
 	value  string // "" for a switch, else what stands for the value in the help
 	def    string // default as the help shows it
 	hidden bool
-	isSet  bool // by the command line
+	given  []string // under which names, each time
 }
+
+// isSet tells whether the flag was given.
+func (d *flagDef) isSet() bool { return len(d.given) > 0 }
 
 func newFlags() *flags {
 	f := &flags{set: flag.NewFlagSet("", flag.ContinueOnError)}
@@ -49,7 +54,7 @@ func (f *flags) add(v flag.Value, names, usage string) *flagDef {
 		}
 	}
 	for _, n := range d.names {
-		f.set.Var(&tracked{v, d}, n, usage)
+		f.set.Var(&tracked{v, d, n}, n, usage)
 	}
 	f.defs = append(f.defs, d)
 	return d
@@ -99,7 +104,24 @@ func (f *flags) parse(args []string, inOrder bool) ([]string, error) {
 	if err := f.set.Parse(args); err != nil {
 		return nil, err
 	}
-	return f.set.Args(), nil
+	return f.set.Args(), f.checkForms()
+}
+
+// checkForms refuses a flag that was given under two of its names: which one
+// counts would be a guess.
+func (f *flags) checkForms() error {
+	for _, d := range f.defs {
+		var forms []string
+		for _, name := range d.names {
+			if slices.Contains(d.given, name) {
+				forms = append(forms, name)
+			}
+		}
+		if len(forms) > 1 {
+			return fmt.Errorf("Cannot use two forms of the same flag: %s %s", forms[1], forms[0])
+		}
+	}
+	return nil
 }
 
 // reorder moves the flags before the arguments. What looks like a flag and is
@@ -149,11 +171,12 @@ func (f *flags) lookup(arg string) (known, takesValue bool) {
 // tracked notes that a flag was given, under any of its names.
 type tracked struct {
 	flag.Value
-	def *flagDef
+	def  *flagDef
+	name string
 }
 
 func (t *tracked) Set(s string) error {
-	t.def.isSet = true
+	t.def.given = append(t.def.given, t.name)
 	return t.Value.Set(s)
 }
 
@@ -166,7 +189,11 @@ func (t *tracked) String() string {
 
 func (t *tracked) IsBoolFlag() bool { return t.def != nil && t.def.value == "" }
 
-var errParse = errors.New("parse error")
+// As package flag says it.
+var (
+	errParse = errors.New("parse error")
+	errRange = errors.New("value out of range")
+)
 
 type boolValue bool
 
@@ -190,6 +217,9 @@ type intValue int
 
 func (v *intValue) Set(s string) error {
 	n, err := strconv.ParseInt(s, 0, strconv.IntSize)
+	if errors.Is(err, strconv.ErrRange) {
+		return errRange
+	}
 	if err != nil {
 		return errParse
 	}

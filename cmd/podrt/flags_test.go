@@ -51,8 +51,8 @@ func TestFlags(t *testing.T) {
 		{[]string{"--force=false", "id"}, parsed{args: []string{"id"}}},
 		{[]string{"-b", "x", "id"}, parsed{s: "x", args: []string{"id"}}},
 		{[]string{"--bundle=x", "id"}, parsed{s: "x", args: []string{"id"}}},
-		{[]string{"--bundle", "x", "-b", "y"}, parsed{s: "y"}},
-		{[]string{"-e", "A=1", "--env=B=2", "-env", "C"}, parsed{list: []string{"A=1", "B=2", "C"}}},
+		{[]string{"--bundle", "x", "-bundle", "y"}, parsed{s: "y"}},
+		{[]string{"-e", "A=1", "--e=B=2", "-e", "C"}, parsed{list: []string{"A=1", "B=2", "C"}}},
 		{[]string{"--preserve-fds", "3"}, parsed{n: 3}},
 		{[]string{"--preserve-fds", "0x10"}, parsed{n: 16}},
 		// After arguments.
@@ -70,6 +70,8 @@ func TestFlags(t *testing.T) {
 		{[]string{"-9", "id"}, parsed{err: "flag provided but not defined: -9"}},
 		{[]string{"--nope", "id"}, parsed{err: "flag provided but not defined: -nope"}},
 		{[]string{"--preserve-fds", "x"}, parsed{err: `invalid value "x" for flag -preserve-fds: parse error`}},
+		{[]string{"--preserve-fds", "99999999999999999999"}, parsed{err: `invalid value "99999999999999999999" for flag -preserve-fds: value out of range`}},
+		{[]string{"--bundle", "x", "-b", "y"}, parsed{err: "Cannot use two forms of the same flag: b bundle"}},
 		{[]string{"--force=x"}, parsed{err: `invalid boolean value "x" for -force: parse error`}},
 		{[]string{"--func", "bad"}, parsed{err: `invalid value "bad" for flag -func: no good`}},
 	} {
@@ -110,8 +112,8 @@ func TestFlagDefaults(t *testing.T) {
 	if _, err := f.parse([]string{"-f", "json"}, false); err != nil {
 		t.Fatal(err)
 	}
-	if !format.isSet || number.isSet {
-		t.Errorf("isSet of -f and -n = %t, %t; want true, false", format.isSet, number.isSet)
+	if !format.isSet() || number.isSet() {
+		t.Errorf("isSet of -f and -n = %t, %t; want true, false", format.isSet(), number.isSet())
 	}
 	if format.def != `"table"` || number.def != "0" {
 		t.Errorf("defaults = %q, %q; want %q, %q", format.def, number.def, `"table"`, "0")

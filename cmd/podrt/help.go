@@ -80,6 +80,10 @@ func isHelp(verb string) bool { return verb == "help" || verb == "h" }
 // help is the verb of that name, of podrt or of a group; args are the verbs
 // that it is asked about, and none prints the help of the whole.
 func (e *env) help(table []*command, path string, args []string, whole func()) error {
+	args, err := newFlags().parse(args, true)
+	if err != nil {
+		return &usageError{err}
+	}
 	if len(args) == 0 {
 		whole()
 		return nil

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"os"
+	"path/filepath"
 	"strconv"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -24,6 +25,18 @@ func (o *ioOptions) flags(f *flags, what string) {
 	f.String(&o.pidfdSocket, "pidfd-socket", "path to an AF_UNIX socket which will receive a file descriptor referencing the "+what)
 	f.String(&o.pidFile, "pid-file", "specify the file to write the process id to")
 	f.Int(&o.preserveFDs, "preserve-fds", "Pass N additional file descriptors to the container (stdio + $LISTEN_FDS + N in total)")
+}
+
+// enter changes to the bundle, as runc does: there begin the relative paths of
+// sockets, and there hooks run. The pid file stays where the caller is.
+func (o *ioOptions) enter(bundle string) error {
+	if o.pidFile != "" {
+		var err error
+		if o.pidFile, err = filepath.Abs(o.pidFile); err != nil {
+			return err
+		}
+	}
+	return os.Chdir(bundle)
 }
 
 // startFunc is the way in which a container starts a process.

@@ -40,6 +40,9 @@ starts: in a user namespace, with that user as its root.`,
 }
 
 func writeSpec(bundle string, rootless bool) error {
+	if err := sandbox.CheckBundle(bundle); err != nil {
+		return err
+	}
 	data, err := json.MarshalIndent(sandbox.ExampleSpec(rootless), "", "\t")
 	if err != nil {
 		return err

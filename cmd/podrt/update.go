@@ -131,7 +131,7 @@ func (o *updateOptions) resources(r *specs.LinuxResources) error {
 		weight := uint16(o.blkioWeight)
 		r.BlockIO = &specs.LinuxBlockIO{Weight: &weight}
 	}
-	if o.pidsLimitDef.isSet {
+	if o.pidsLimitDef.isSet() {
 		limit := int64(o.pidsLimit)
 		r.Pids = &specs.LinuxPids{Limit: &limit}
 	}

@@ -25,7 +25,7 @@ func TestParseBytes(t *testing.T) {
 }
 
 func TestUpdateResources(t *testing.T) {
-	o := updateOptions{memory: "1m", memorySwap: "-1", cpuQuota: "-1", cpuShare: "100", cpus: "0", blkioWeight: 10, pidsLimit: 7, pidsLimitDef: &flagDef{isSet: true}}
+	o := updateOptions{memory: "1m", memorySwap: "-1", cpuQuota: "-1", cpuShare: "100", cpus: "0", blkioWeight: 10, pidsLimit: 7, pidsLimitDef: &flagDef{given: []string{"pids-limit"}}}
 	u, err := o.update()
 	if err != nil {
 		t.Fatal(err)
