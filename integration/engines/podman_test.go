@@ -3,6 +3,7 @@ package engines
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,7 +15,7 @@ import (
 func TestPodman(t *testing.T) {
 	rung.Privileged(t)
 	removeLibpodParent(t)
-	compare(t, newPodman, podmanRun...)
+	compare(t, newPodman, slices.Concat(podmanRun, podmanExec, podmanLife)...)
 }
 
 // removeLibpodParent removes at the test's end the cgroup that podman makes for
@@ -72,7 +73,7 @@ netns = "none"
 pids_limit = 0
 [engine]
 cgroup_manager = "cgroupfs"
-events_logger = "none"
+events_logger = "file"
 lock_type = "file"
 runtime = %q
 runtime_supports_json = ["podrt", "runc"]
