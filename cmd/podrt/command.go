@@ -20,8 +20,9 @@ type command struct {
 	min     int  // number of arguments
 	max     int  // -1: any
 
-	run func(e *env, args []string) error
-	sub []*command
+	starts bool // processes of containers
+	run    func(e *env, args []string) error
+	sub    []*command
 }
 
 // exitStatus ends podrt with the exit status of a container's process. It is
@@ -122,6 +123,11 @@ func (e *env) dispatch(table []*command, path string, args []string) error {
 		fmt.Fprintf(e.stdout, "Incorrect Usage.\n\n")
 		e.commandHelp(c, path, f)
 		return &usageError{err}
+	}
+	if c.starts {
+		if err := executeSealed(); err != nil {
+			return err
+		}
 	}
 	return c.run(e, args)
 }

@@ -34,7 +34,8 @@ func createCommand() *command {
 		args:  argsContainerID,
 		about: "The create command creates an instance of a container for a bundle.\n" + aboutBundle,
 		min:   1, max: 1,
-		flags: o.flags,
+		flags:  o.flags,
+		starts: true,
 		run: func(e *env, args []string) error {
 			status, err := o.start(e, args[0], (*sandbox.Container).StartInit, true)
 			if err != nil {

@@ -28,7 +28,8 @@ following will output a list of processes running in the container:
        # podrt exec <container-id> ps`,
 		inOrder: true,
 		min:     1, max: -1,
-		flags: o.flags,
+		flags:  o.flags,
+		starts: true,
 		run: func(e *env, args []string) error {
 			return o.run(e, args[1:], func() (*sandbox.Container, error) { return e.container(args[0]) })
 		},

@@ -23,6 +23,7 @@ func runCommand() *command {
 			f.Bool(&o.keep, "keep", "do not delete the container after it exits")
 			f.Bool(&o.noSubreaper, "no-subreaper", "disable the use of the subreaper used to reap reparented processes")
 		},
+		starts: true,
 		run: func(e *env, args []string) error {
 			status, err := o.start(e, args[0], (*sandbox.Container).RunInit, detach)
 			if err != nil {
