@@ -39,27 +39,38 @@ func DeleteContainer(ctx context.Context, root, id string, force bool) error {
 }
 
 // RemoveContainer is DeleteContainer below the store's container root, for a
-// container that may be a member of one of its pods.
+// container that may be a member of one of its pods, or an engine's sandbox,
+// whose pod goes with it.
 func (s *Store) RemoveContainer(ctx context.Context, id string, force bool) error {
 	root := s.containerRoot()
-	pod := podOf(root, id)
-	if err := DeleteContainer(ctx, root, id, force); err != nil {
+	pod, known := podOf(root, id)
+	err := DeleteContainer(ctx, root, id, force)
+	if err != nil && !errors.Is(err, ErrNotExist) {
+		return err
+	}
+	// Also for one that does not exist: its pod is recorded before it and goes
+	// after it, and a SIGKILL can come between the two.
+	if !known || pod == id {
+		err = errors.Join(err, s.dropSandbox(ctx, id))
+	}
+	if err != nil {
 		return err
 	}
 	return s.LeavePod(pod, id)
 }
 
-// podOf returns the UID of the pod that a container, perhaps half made, is in.
-func podOf(root, id string) string {
+// podOf returns the UID of the pod that a container, perhaps half made, is in;
+// known is false where there is no container, or too little of it to tell.
+func podOf(root, id string) (uid string, known bool) {
 	if c, err := LoadContainer(root, id); err == nil {
-		return c.Annotations()[AnnotationPod]
+		return c.Annotations()[AnnotationPod], true
 	} else if !errors.Is(err, ErrNotExist) {
-		return ""
+		return "", true
 	}
 	if in, err := readIntent(filepath.Join(root, id)); err == nil && in != nil {
-		return in.Pod
+		return in.Pod, true
 	}
-	return ""
+	return "", false
 }
 
 // removeHalfMade removes a container that has a state directory but no state.

@@ -35,5 +35,24 @@
 // tries every step and joins the errors; a failed creation is rolled back by
 // the same removal.
 //
+// # Pods behind engines
+//
+// A container whose annotations say that it is the sandbox of a containerd,
+// CRI-O or dockershim pod makes a Pod record under the sandbox's id
+// (engine_pod.go): intent first, then the pins of its namespaces, taken from the
+// init by pidfd, or of those that the engine gave it by path. A container whose
+// annotations name that sandbox has the paths that mean these namespaces
+// replaced by the pins (engine_join.go); other paths stay. Where there is no such
+// pod, or podrt may not keep one, both are plain containers.
+//
+// Such a pod owns record and pins only. Containers, network and cgroups are the
+// engine's: podrt reads its pod cgroup, where its name says that it is the pod's
+// own, and neither writes to it nor removes it; pausing and killing go through
+// the containers' own cgroups (engine_act.go). So whatever else the engine has
+// in the cgroup above them, other pods or the processes that watch them, is not
+// touched. The pod goes with the sandbox container; its other containers live
+// on. It is in no name index, since engines have several pods of one name:
+// Store.Pod finds it by what its engine calls it, if that is one.
+//
 // Lock order: names, pod (a joined pod's lock after the joiner's), container.
 package sandbox

@@ -102,6 +102,9 @@ func (s *Store) planPod(spec *PodSpec) (*Pod, error) {
 		if err := target.verify(); err != nil {
 			return nil, fmt.Errorf("join network: %w", err)
 		}
+		if target.rec.Engine != nil {
+			return nil, fmt.Errorf("join network of pod %q: %w", target.Name(), target.engineOnly())
+		}
 		if _, ok := target.pin(nsenter.Net); !ok {
 			return nil, fmt.Errorf("join network of pod %q: it uses the host's network and has none of its own", mode.Pod)
 		}
@@ -169,37 +172,18 @@ func (s *Store) record(p *Pod) (_ *os.File, retErr error) {
 		return nil, fmt.Errorf("create pod %q: cgroup %q exists already", p.Name(), p.rec.Cgroup)
 	}
 
-	tmp, err := os.MkdirTemp(s.podsDir(), newPrefix)
+	tmp, lock, err := s.draft(p)
 	if err != nil {
-		return nil, fmt.Errorf("write state: %w", err)
+		return nil, err
 	}
 	defer func() {
 		if retErr != nil {
 			_ = os.RemoveAll(tmp)
 			_ = os.RemoveAll(p.dir)
 			_ = os.Remove(link)
-		}
-	}()
-	for _, dir := range []string{"ns", "containers"} {
-		if err := os.Mkdir(filepath.Join(tmp, dir), 0o700); err != nil {
-			return nil, fmt.Errorf("write state: %w", err)
-		}
-	}
-	lock, err := os.OpenFile(filepath.Join(tmp, "lock"), os.O_RDWR|os.O_CREATE|os.O_EXCL|unix.O_CLOEXEC, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("write state: %w", err)
-	}
-	defer func() {
-		if retErr != nil {
 			lock.Close()
 		}
 	}()
-	if err := flock(lock, unix.LOCK_EX); err != nil {
-		return nil, fmt.Errorf("lock pod %q: %w", p.Name(), err)
-	}
-	if err := writeJSON(filepath.Join(tmp, "pod.json"), &p.rec); err != nil {
-		return nil, err
-	}
 	if err := os.Symlink(p.UID(), link); err != nil {
 		return nil, fmt.Errorf("write state: %w", err)
 	}
@@ -207,6 +191,38 @@ func (s *Store) record(p *Pod) (_ *os.File, retErr error) {
 		return nil, fmt.Errorf("write state: %w", err)
 	}
 	return lock, nil
+}
+
+// draft makes the directory of a pod under a name that is none yet, with record
+// and lock, held. The names are locked.
+func (s *Store) draft(p *Pod) (tmp string, lock *os.File, retErr error) {
+	tmp, err := os.MkdirTemp(s.podsDir(), newPrefix)
+	if err != nil {
+		return "", nil, fmt.Errorf("write state: %w", err)
+	}
+	defer func() {
+		if retErr != nil {
+			_ = os.RemoveAll(tmp)
+		}
+	}()
+	for _, dir := range []string{"ns", "containers"} {
+		if err := os.Mkdir(filepath.Join(tmp, dir), 0o700); err != nil {
+			return "", nil, fmt.Errorf("write state: %w", err)
+		}
+	}
+	lock, err = os.OpenFile(filepath.Join(tmp, "lock"), os.O_RDWR|os.O_CREATE|os.O_EXCL|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return "", nil, fmt.Errorf("write state: %w", err)
+	}
+	defer func() {
+		if retErr != nil {
+			lock.Close()
+		}
+	}()
+	if err := flock(lock, unix.LOCK_EX); err != nil {
+		return "", nil, fmt.Errorf("lock pod %q: %w", p.Name(), err)
+	}
+	return tmp, lock, writeJSON(filepath.Join(tmp, "pod.json"), &p.rec)
 }
 
 // build makes the pod's kernel objects; the record is on disk and the lock held.

@@ -15,6 +15,9 @@ import (
 // Container finds one of the pod's containers by name, for verbs that act on
 // containers.
 func (p *Pod) Container(name string) (*Container, error) {
+	if p.rec.Engine != nil {
+		return p.engineContainer(name)
+	}
 	recs, err := p.containers()
 	if err != nil {
 		return nil, err
@@ -58,9 +61,6 @@ func (p *Pod) Stats() (*Stats, error) {
 		return nil, fmt.Errorf("read stats of pod %q: %s", p.Name(), st.Reason)
 	}
 	s := &Stats{UID: p.UID(), Name: p.Name(), Containers: make(map[string]*CgroupStats, len(st.Containers))}
-	if s.Pod, err = p.cgroup().Stats(); err != nil {
-		return nil, fmt.Errorf("read stats of pod %q: %w", p.Name(), err)
-	}
 	for _, c := range st.Containers {
 		if !c.alive() {
 			continue
@@ -73,6 +73,14 @@ func (p *Pod) Stats() (*Stats, error) {
 			return nil, fmt.Errorf("read stats of container %q: %w", c.Name, err)
 		}
 		s.Containers[c.Name] = cs
+	}
+	if p.rec.Engine != nil {
+		err = p.engineStats(s)
+	} else {
+		s.Pod, err = p.cgroup().Stats()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read stats of pod %q: %w", p.Name(), err)
 	}
 	return s, nil
 }

@@ -12,18 +12,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Membership is a container that a caller makes in a pod with `create --pod`.
-// It holds the pod's lock shared, so that the pod cannot be removed meanwhile.
+// Membership is a container that a caller makes in a pod. Where the pod is
+// podrt's, it holds the pod's lock shared, so that the pod cannot be removed
+// meanwhile.
 type Membership struct {
-	pod  *Pod
-	lock *os.File
-	dir  *os.File // the container's directory, locked: its creation is in progress
-	id   string
+	pod   *Pod
+	lock  *os.File // nil in an engine's pod
+	dir   *os.File // the container's directory, locked: its creation is in progress
+	id    string
+	claim *engineClaim // nil in podrt's own pods
 }
 
 // JoinPod rewrites spec so that the container id, made next by the caller, runs
 // in the pod, and records it as a member. The caller ends with Close or, when
-// the container was not made, with Abort.
+// the container was not made, with Abort. An engine's pod is not joined so.
 func (s *Store) JoinPod(ctx context.Context, ref, id, bundle string, spec *specs.Spec) (_ *Membership, retErr error) {
 	// First of all: the id becomes part of paths.
 	if _, err := LoadContainer(s.containerRoot(), id); errors.Is(err, ErrInvalidID) {
@@ -43,6 +45,9 @@ func (s *Store) JoinPod(ctx context.Context, ref, id, bundle string, spec *specs
 			lock.Close()
 		}
 	}()
+	if p.rec.Engine != nil {
+		return nil, p.engineOnly()
+	}
 	if err := p.verifyThawed(); err != nil {
 		return nil, err
 	}
@@ -98,17 +103,40 @@ func (p *Pod) claimContainer(root, id string) (*os.File, error) {
 	}
 	if taken {
 		f.Close()
-		return nil, fmt.Errorf("container %q: the pod %q has one of that name", id, p.Name())
+		return nil, &stateError{fmt.Sprintf("container %q: the pod %q has one of that name", id, p.Name()), ErrExist}
 	}
 	return f, nil
 }
 
-// Close ends the creation of a member that now exists.
-func (m *Membership) Close() error { return errors.Join(m.dir.Close(), m.lock.Close()) }
+// Close ends the creation of the member, which now exists. On an error, which
+// only an engine's sandbox can have, the pod is gone again, and the caller
+// removes the container.
+func (m *Membership) Close(c *Container) error {
+	if m.sandbox() {
+		if err := m.pod.complete(context.Background(), c, m.claim); err != nil {
+			return errors.Join(err, m.Abort())
+		}
+	}
+	return m.release()
+}
 
-// Abort takes the record of a container that was not made back.
+// Abort takes the record of a container that was not made back, and with it the
+// pod whose sandbox it was to be.
 func (m *Membership) Abort() error {
-	return errors.Join(m.pod.dropContainer(m.id), m.Close())
+	if m.sandbox() {
+		return errors.Join(m.pod.drop(context.Background()), m.release())
+	}
+	return errors.Join(m.pod.dropContainer(m.id), m.release())
+}
+
+func (m *Membership) sandbox() bool { return m.claim != nil && m.claim.sandbox }
+
+func (m *Membership) release() error {
+	err := m.dir.Close()
+	if m.lock != nil {
+		err = errors.Join(err, m.lock.Close())
+	}
+	return err
 }
 
 // LeavePod drops a deleted container's record from its pod, which its

@@ -19,7 +19,13 @@ import (
 // live container (ErrPodRunning), or whose network another pod has joined, is
 // refused. Remove is idempotent: what a killed process left half made or half
 // removed goes as well.
+//
+// An engine's pod is removed while it has containers by force only; they are
+// killed and deleted, and what the engine made besides stays.
 func (p *Pod) Remove(ctx context.Context, force bool) error {
+	if p.rec.Engine != nil {
+		return p.removeEngine(ctx, force)
+	}
 	if force {
 		// Before the lock: whoever holds it may be waiting for one of these.
 		if err := ignoreNotExist(p.cgroup().Kill()); err != nil {
@@ -159,7 +165,7 @@ func (p *Pod) forget() error {
 func (p *Pod) deleteContainer(ctx context.Context, rec containerRecord) error {
 	_, err := LoadContainer(rec.Root, rec.ID)
 	foreign := err == nil
-	if owner := podOf(rec.Root, rec.ID); owner != "" || foreign {
+	if owner, _ := podOf(rec.Root, rec.ID); owner != "" || foreign {
 		foreign = owner != p.UID()
 	}
 	if !foreign {

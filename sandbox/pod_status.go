@@ -44,6 +44,7 @@ type PodStatus struct {
 	Init        *InitStatus       `json:"init,omitempty"` // of a shared PID namespace
 	Monitored   bool              `json:"monitored"`      // a process waits for its containers
 	Containers  []ContainerStatus `json:"containers"`
+	Engine      *EngineStatus     `json:"engine,omitempty"` // whose pod it is, if not podrt's
 	Spec        *PodSpec          `json:"spec"`
 }
 
@@ -83,6 +84,9 @@ type ContainerStatus struct {
 	start uint64 // of PID, to tell it from a later process
 }
 
+// statusCreating is the status of a container that has a record and no state.
+const statusCreating = "creating"
+
 func (c *ContainerStatus) alive() bool {
 	return c.Status == "created" || c.Status == "running" || c.Status == "paused"
 }
@@ -97,6 +101,7 @@ func (p *Pod) Status() (*PodStatus, error) {
 		Network:    NetworkStatus{Mode: spec.Network.Mode, PodUID: p.rec.JoinsNet},
 		Monitored:  p.monitored(),
 		Namespaces: []NamespaceStatus{}, Containers: []ContainerStatus{}, Spec: spec,
+		Engine: p.engineStatus(),
 	}
 	for _, pin := range p.rec.Pins {
 		ns := NamespaceStatus{Kind: pin.Kind, Path: pin.Path, Dev: pin.Dev, Inode: pin.Ino}
@@ -118,6 +123,9 @@ func (p *Pod) Status() (*PodStatus, error) {
 			return nil, err
 		}
 		st.Containers = append(st.Containers, *cs)
+	}
+	if p.rec.Engine != nil {
+		labelContainers(st.Containers, recs)
 	}
 	st.Phase, st.Reason, err = p.phase(st.Containers)
 	return st, err
@@ -154,6 +162,10 @@ func (p *Pod) phase(cs []ContainerStatus) (Phase, string, error) {
 	if err := p.verify(); err != nil {
 		return PhaseDead, err.Error(), nil
 	}
+	if p.rec.Engine != nil {
+		phase, reason := p.enginePhase(cs)
+		return phase, reason, nil
+	}
 	frozen, err := p.cgroup().Frozen()
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", "", err
@@ -167,7 +179,7 @@ func (p *Pod) phase(cs []ContainerStatus) (Phase, string, error) {
 		switch c.Status {
 		case "running", "paused":
 			return PhaseRunning, "", nil
-		case "created", "creating":
+		case string(StatusCreated), statusCreating:
 		default:
 			started = true
 			unknown = unknown || c.Exit == nil
@@ -194,7 +206,7 @@ func (p *Pod) containerStatus(rec containerRecord) (*ContainerStatus, error) {
 	c, err := p.loadContainer(rec)
 	switch {
 	case errors.Is(err, ErrNotExist):
-		cs.Status = "creating"
+		cs.Status = statusCreating
 	case err != nil:
 		return nil, err
 	default:

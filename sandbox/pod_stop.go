@@ -19,8 +19,12 @@ const AnnotationStopSignal = "org.opencontainers.image.stopSignal"
 // Stop asks every container to end and kills what is left after the grace
 // period. The pod itself, its namespaces, volumes and its init stay. Containers
 // that have been created but not started are killed at once. Stop is
-// idempotent; nil grace means the pod's own.
+// idempotent; nil grace means the pod's own. An engine's pod is the engine's to
+// stop.
 func (p *Pod) Stop(ctx context.Context, grace *time.Duration) error {
+	if p.rec.Engine != nil {
+		return fmt.Errorf("stop pod %q: %w", p.Name(), p.engineOnly())
+	}
 	g := p.grace()
 	if grace != nil {
 		g = *grace
@@ -106,6 +110,9 @@ func (p *Pod) stopContainer(ctx context.Context, rec containerRecord, grace time
 // Kill sends a signal to the init of every live container; SIGKILL goes to the
 // pod's cgroup and so to every process of the pod at once, its init included.
 func (p *Pod) Kill(ctx context.Context, sig unix.Signal) error {
+	if p.rec.Engine != nil && sig == unix.SIGKILL {
+		return p.killEngine(ctx)
+	}
 	st, err := p.Status()
 	if err != nil {
 		return err
@@ -154,6 +161,9 @@ func signalProcess(pid int, start uint64, sig unix.Signal) error {
 
 // Pause freezes every process of the pod, confirmed by the kernel.
 func (p *Pod) Pause(ctx context.Context) error {
+	if p.rec.Engine != nil {
+		return p.pauseEngine(ctx)
+	}
 	if err := p.verify(); err != nil {
 		return err
 	}
@@ -165,6 +175,9 @@ func (p *Pod) Pause(ctx context.Context) error {
 
 // Resume thaws the pod.
 func (p *Pod) Resume(ctx context.Context) error {
+	if p.rec.Engine != nil {
+		return p.resumeEngine(ctx)
+	}
 	if err := p.verify(); err != nil {
 		return err
 	}
@@ -177,6 +190,9 @@ func (p *Pod) Resume(ctx context.Context) error {
 // StartCreated starts the containers that callers created in the pod and that
 // wait to be started; it returns how many there were.
 func (p *Pod) StartCreated(ctx context.Context) (int, error) {
+	if p.rec.Engine != nil {
+		return 0, fmt.Errorf("start pod %q: %w", p.Name(), p.engineOnly())
+	}
 	lock, err := p.lock(ctx, unix.LOCK_SH)
 	if err != nil {
 		return 0, err

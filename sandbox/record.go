@@ -41,16 +41,19 @@ type podRecord struct {
 	Pins      []nsenter.Pin `json:"pins,omitempty"`
 	InitPID   int           `json:"initPID,omitempty"`   // pod init of a shared PID namespace
 	InitStart uint64        `json:"initStart,omitempty"` // its start time, field 22 of /proc/PID/stat, clock ticks since boot
+
+	Engine *enginePod `json:"engine,omitempty"` // of a pod behind an engine
 }
 
 // containerRecord is RUN/pods/UID/containers/NAME/container.json: written
 // before the container is made.
 type containerRecord struct {
 	Name   string `json:"name"`
-	ID     string `json:"id"`     // libcontainer id
-	Root   string `json:"root"`   // libcontainer's state root that holds it
-	Bundle string `json:"bundle"` // absolute
-	Own    bool   `json:"own"`    // from the pod's bundle; otherwise made by a caller with --pod
+	ID     string `json:"id"`              // libcontainer id
+	Root   string `json:"root"`            // libcontainer's state root that holds it
+	Bundle string `json:"bundle"`          // absolute
+	Own    bool   `json:"own"`             // from the pod's bundle; otherwise made by a caller
+	Label  string `json:"label,omitempty"` // an engine's name of it, not unique: Name is the id then
 }
 
 // ExitRecord is RUN/pods/UID/containers/NAME/exit.json, written by the parent

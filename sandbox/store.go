@@ -28,6 +28,8 @@ type Store struct {
 	// ContainerRoot is libcontainer's state root for the containers that this
 	// process makes; default RunRoot/containers. An engine's --root goes here.
 	ContainerRoot string
+	// NoEnginePods has containers with an engine's annotations be plain ones.
+	NoEnginePods bool
 }
 
 func orDefault(s, def string) string {
@@ -182,8 +184,9 @@ func (s *Store) Pods() ([]*Pod, error) {
 	return pods, errors.Join(errs...)
 }
 
-// Pod finds a pod by name, UID, or unique prefix of either, in this order.
-// It returns an error that wraps ErrPodNotExist when there is none.
+// Pod finds a pod by name, UID, the name or UID that its engine gave it
+// (NAMESPACE/NAME, NAME or Kubernetes' UID), or unique prefix of name or UID, in
+// this order. It returns an error that wraps ErrPodNotExist when there is none.
 func (s *Store) Pod(ref string) (*Pod, error) {
 	return s.find(ref, func(p *Pod) bool {
 		return strings.HasPrefix(p.Name(), ref) || strings.HasPrefix(p.UID(), ref)
@@ -230,14 +233,20 @@ func (s *Store) find(ref string, fits func(*Pod) bool) (*Pod, error) {
 		}
 	}
 	pods, err := s.Pods()
-	var found []*Pod
+	var found, exact []*Pod
 	for _, p := range pods {
-		if p.Name() == ref {
+		switch {
+		case p.engineFits(ref):
+			exact = append(exact, p)
+		case p.Name() == ref && p.rec.Engine == nil:
 			return p, nil // its link was lost to a crash
-		}
-		if fits(p) {
+		case fits(p):
 			found = append(found, p)
 		}
+	}
+	what := "prefix fits"
+	if len(exact) > 0 {
+		found, what = latest(exact), "is the name of"
 	}
 	switch len(found) {
 	case 1:
@@ -252,5 +261,5 @@ func (s *Store) find(ref string, fits func(*Pod) bool) (*Pod, error) {
 	for i, p := range found {
 		names[i] = fmt.Sprintf("%s (%s)", p.Name(), p.UID())
 	}
-	return nil, fmt.Errorf("pod %q: prefix fits %d pods: %s", ref, len(found), strings.Join(names, ", "))
+	return nil, fmt.Errorf("pod %q: %s %d pods: %s", ref, what, len(found), strings.Join(names, ", "))
 }

@@ -96,12 +96,12 @@ func (o *initOptions) start(e *env, id string, start startFunc, detach bool) (_ 
 	if r.notify != nil {
 		r.notify.addTo(spec)
 	}
-	if o.pod != "" {
-		member, err := e.store.JoinPod(context.Background(), o.pod, id, bundle, spec)
-		if err != nil {
-			return -1, err
-		}
-		r.started = member.Close
+	member, err := e.store.Join(context.Background(), o.pod, id, bundle, spec)
+	if err != nil {
+		return -1, err
+	}
+	if member != nil {
+		r.started = func() error { return member.Close(r.container) }
 		defer func() {
 			if r.started != nil { // it was not
 				retErr = errors.Join(retErr, member.Abort())

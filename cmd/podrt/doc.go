@@ -15,6 +15,23 @@
 // foreground; pod_output.go does so for the containers of a pod. What goes to
 // the log, and in which words, is in logging.go and codes.go.
 //
+// # Pods behind engines
+//
+// create, run and restore look at the annotations of config.json:
+//
+//	io.kubernetes.cri.*, io.kubernetes.cri-o.*  the container is an engine's
+//	io.kubernetes.docker.type and its like      sandbox, or beside one
+//	dev.podrt.pod=NAME                          exactly --pod NAME
+//	dev.podrt.engine-pods=false                 the engine's are ignored
+//
+// --engine-pods=false ignores them for every container, and is what an engine
+// passes that shall have plain containers only (containerd: a wrapper; podman and
+// CRI-O: runtime arguments). Naming two pods, in whatever way, is an error: the
+// author of a Kubernetes pod may write annotations, and must not get into a pod
+// that was made by hand. An engine's pod is looked at, paused, resumed and killed
+// by `podrt pod`; stop, start and rm are the engine's, but rm -f removes it with
+// its containers.
+//
 // What this program links is paid at every container start: deps_test.go lists
 // the modules, each with its reason.
 package main

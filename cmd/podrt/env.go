@@ -40,6 +40,7 @@ type globalOptions struct {
 	systemdCgroup             bool
 	cgroupManager             string
 	rootless                  string
+	enginePods                bool
 	rootDef                   *flagDef
 }
 
@@ -55,6 +56,8 @@ func newEnv(argv []string) *env {
 		libRoot:   sandbox.DefaultLibRoot,
 		logRoot:   sandbox.DefaultLogRoot,
 		rootless:  "auto",
+
+		enginePods: true,
 	}
 	if dir := userRunDir(); dir != "" {
 		e.opts.root = filepath.Join(dir, "containers")
@@ -71,6 +74,7 @@ func (e *env) globalFlags(f *flags) {
 	f.Bool(&o.systemdCgroup, "systemd-cgroup", `enable systemd cgroup support, expects cgroupsPath to be of form "slice:prefix:name" for e.g. "system.slice:runc:434234"`)
 	f.String(&o.cgroupManager, "cgroup-manager", "how cgroups are made: 'cgroupfs' (default) or 'systemd'")
 	f.String(&o.rootless, "rootless", "ignore cgroup permission errors ('true', 'false', or 'auto')")
+	f.Bool(&o.enginePods, "engine-pods", "keep a pod for the containers of an engine's sandbox, by their annotations; --engine-pods=false makes plain containers of them (default true)")
 	f.String(&o.podRoot, "pod-root", "root directory for storage of pod state (this should be located in tmpfs)")
 	f.String(&o.libRoot, "lib-root", "directory for the volumes of pods")
 	f.String(&o.logRoot, "log-root", "directory for the logs of detached pods")
@@ -126,7 +130,7 @@ func (e *env) setupRoots() error {
 			}
 		}
 	}
-	e.store = sandbox.Store{ContainerRoot: e.root}
+	e.store = sandbox.Store{ContainerRoot: e.root, NoEnginePods: !o.enginePods}
 	for _, p := range []struct {
 		to   *string
 		from string

@@ -29,11 +29,15 @@ func podVerbs() []*command {
 
 const podArgs = `<pod>
 
-Where "<pod>" is the name or UID of a pod, or a unique prefix of either.`
+Where "<pod>" is the name or UID of a pod, or a unique prefix of either. A pod
+behind an engine is also found by the engine's name of it (NAMESPACE/NAME, or
+NAME) and by its UID in Kubernetes; its UID here is the id of its sandbox.`
 
 const podsArgs = `<pod> [<pod>...]
 
-Where "<pod>" is the name or UID of a pod, or a unique prefix of either. Each
+Where "<pod>" is the name or UID of a pod, or a unique prefix of either. A pod
+behind an engine is also found by the engine's name of it (NAMESPACE/NAME, or
+NAME) and by its UID in Kubernetes; its UID here is the id of its sandbox. Each
 pod is acted on; what failed is reported together.`
 
 // eachPod acts on every named pod, also after one has failed.

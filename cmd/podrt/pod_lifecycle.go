@@ -56,7 +56,8 @@ func podStopCommand() *command {
 		args: podsArgs + `
 
 Each container gets its stop signal, SIGTERM if it names no other, and is killed
-if it has not ended when the grace period is over. The pods stay.`,
+if it has not ended when the grace period is over. The pods stay. A pod behind an
+engine is for the engine to stop.`,
 		flags: func(f *flags) {
 			f.Func(func(s string) error { return parseSeconds(s, &seconds) }, "time, t", "grace period in `SECONDS`, instead of the pod's own; 0 kills at once")
 		},
@@ -131,7 +132,8 @@ func podRmCommand() *command {
 A prefix must be of a UID, with eight characters or more.
 A pod with a running container, or whose network another pod has joined, is only
 removed by force. Containers of the pod are deleted, also those that were made
-with "podrt create --pod".`,
+with "podrt create --pod". A pod behind an engine is for the engine to remove;
+while it has containers, only force does, and deletes them.`,
 		flags: func(f *flags) {
 			f.Bool(&force, "force, f", "kill what is running; a pod that does not exist is no error")
 		},

@@ -45,9 +45,9 @@ func podLsCommand() *command {
 				errs = append(errs, printJSON(e.stdout, list))
 			default:
 				w := newTable(e.stdout)
-				fmt.Fprint(w, "UID\tNAME\tPHASE\tCREATED\tCONTAINERS\tNETWORK\n")
+				fmt.Fprint(w, "UID\tNAME\tPHASE\tCREATED\tCONTAINERS\tNETWORK\tENGINE\n")
 				for _, l := range list {
-					fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d/%d\t%s\n", l.UID, l.Name, l.Phase, l.Created.Format(time.RFC3339), l.Running, l.Containers, l.Network)
+					fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d/%d\t%s\t%s\n", l.UID, l.Name, l.Phase, l.Created.Format(time.RFC3339), l.Running, l.Containers, l.Network, l.owner())
 				}
 				errs = append(errs, w.Flush())
 			}
@@ -65,6 +65,7 @@ type podLine struct {
 	Running    int               `json:"running"`
 	Containers int               `json:"containers"`
 	Network    string            `json:"network"`
+	Engine     string            `json:"engine,omitempty"` // whose pod it is, if not podrt's
 	Labels     map[string]string `json:"labels,omitempty"`
 }
 
@@ -75,7 +76,17 @@ func newPodLine(st *sandbox.PodStatus) podLine {
 			l.Running++
 		}
 	}
+	if st.Engine != nil {
+		l.Engine = st.Engine.Engine
+	}
 	return l
+}
+
+func (l *podLine) owner() string {
+	if l.Engine == "" {
+		return "-"
+	}
+	return l.Engine
 }
 
 func podInspectCommand() *command {
