@@ -44,9 +44,9 @@ type completions struct {
 type candidate struct{ text, about string }
 
 // of makes candidates that need no explanation.
-func of(words ...string) completions {
+func of(words string) completions {
 	c := completions{}
-	for _, w := range words {
+	for w := range strings.FieldsSeq(words) {
 		c.words = append(c.words, candidate{text: w})
 	}
 	return c

@@ -17,37 +17,37 @@ func (e *env) words(flag string) completions {
 	case "log", "pid-file", "process", "resources", "console-socket", "pidfd-socket":
 		return completions{paths: files}
 	case "format":
-		return of("table", "json")
+		return of("table json")
 	case "log-format":
-		return of("text", "json")
+		return of("text json")
 	case "rootless":
-		return of("true", "false", "auto")
+		return of("true false auto")
 	case "cgroup-manager":
-		return of("cgroupfs", "systemd")
+		return of("cgroupfs systemd")
 	case "manage-cgroups-mode":
-		return of("soft", "full", "strict", "ignore")
+		return of("soft full strict ignore")
 	case "empty-ns":
 		return of("network")
 	case "cpu-idle":
-		return of("0", "1")
+		return of("0 1")
 	case "lsm-profile":
-		return of("apparmor:", "selinux:")
+		return of("apparmor: selinux:")
 	case "signal":
 		return signalNames()
 	case "cap":
-		return of(sandbox.Features("", "").Linux.Capabilities...)
+		return of(strings.Join(sandbox.Features("", "").Linux.Capabilities, " "))
 	case "pod":
 		return e.pods()
 	case "network":
-		c := of("none", "host")
+		c := of("none host")
 		for _, p := range e.pods().words {
 			c.words = append(c.words, candidate{"container:" + p.text, "the network of this pod"})
 		}
 		return c
 	case "host":
-		return of("ipc", "pid", "uts")
+		return of("ipc pid uts")
 	case "share":
-		return of("net,ipc,uts", "net,ipc,uts,pid", "none")
+		return of("net,ipc,uts net,ipc,uts,pid none")
 	}
 	return completions{}
 }
@@ -80,7 +80,7 @@ func (e *env) argument(c *command, args []string) completions {
 		return completions{paths: directories}
 	default:
 		if strings.Contains(what, "|") {
-			return of(strings.Split(what, "|")...)
+			return of(strings.ReplaceAll(what, "|", " "))
 		}
 	}
 	return completions{}
