@@ -16,7 +16,7 @@ const (
 )
 
 func TestMain(m *testing.M) {
-	rung.Main(m, map[string]string{binEnv: "bin/podrt", probeEnv: "bin/probe"})
+	rung.Main(m, map[string]string{binEnv: "bin/podrt", probeEnv: "bin/probe", peerEnv: "bin/tools/runc"})
 }
 
 // TestOnTheRung is the least privileged test: it says which kernel the others

@@ -64,6 +64,12 @@ func verbs() map[string]verb {
 		"read":       {1, read},
 		"fill":       {2, fill},
 		"open-write": {1, openWrite},
+		// schedule.go
+		"sched":     {0, sched},
+		"ioprio":    {0, ioprio},
+		"mempolicy": {0, mempolicy},
+		"status":    {-1, status},
+		"syscall":   {1, syscallOnce},
 		// signal.go
 		"exit":        {1, exit},
 		"kill":        {2, kill},
