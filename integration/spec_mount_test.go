@@ -155,9 +155,11 @@ func TestSpecMounts(t *testing.T) {
 			userNamespace(s, ids(0, 100000, 65536), ids(0, 200000, 65536))
 		}, script: owners, want: "1000:2000\n1000:2000"},
 
-		{name: "tmpfs", spec: mount(specs.Mount{Destination: "/m", Type: "tmpfs", Source: "tmpfs", Options: []string{"size=64k", "mode=1777", "uid=3", "gid=4", "noexec"}}),
+		{
+			name: "tmpfs", spec: mount(specs.Mount{Destination: "/m", Type: "tmpfs", Source: "tmpfs", Options: []string{"size=64k", "mode=1777", "uid=3", "gid=4", "noexec"}}),
 			script: `stat -c %a:%u:%g /m; grep -o ' /m .*' /proc/self/mountinfo | cut -d' ' -f3,5,7; dd if=/dev/zero of=/m/f bs=1k count=100 2>&1 | head -1`,
-			want:   "1777:3:4\nrw,noexec,relatime tmpfs rw,size=64k,uid=3,gid=4\ndd: error writing '/m/f': No space left on device"},
+			want:   "1777:3:4\nrw,noexec,relatime tmpfs rw,size=64k,uid=3,gid=4\ndd: error writing '/m/f': No space left on device",
+		},
 		{name: "tmpfs over what is there", spec: mount(specs.Mount{Destination: "/etc", Type: "tmpfs", Source: "tmpfs", Options: []string{"nodev"}}), script: "ls /etc", want: ""},
 		{name: "tmpcopyup", spec: mount(specs.Mount{Destination: "/etc", Type: "tmpfs", Source: "tmpfs", Options: []string{"tmpcopyup", "rw"}}), script: "ls /etc; echo x > /etc/new && cat /etc/new", want: "group\npasswd\nx"},
 		{name: "tmpcopyup of another type", spec: mount(specs.Mount{Destination: "/m", Source: src, Type: "bind", Options: []string{"bind", "tmpcopyup"}}), script: "ls /m", want: "file\nsub"},
@@ -185,8 +187,10 @@ func TestSpecMounts(t *testing.T) {
 		{name: "over the root", spec: mount(specs.Mount{Destination: "/", Source: src, Options: []string{"bind"}}), err: "...is on the top of rootfs"},
 
 		{name: "cgroup", script: `awk '$5 == "/sys/fs/cgroup" { print $4, $6, $(NF-2) }' /proc/self/mountinfo; grep ^0: /proc/self/cgroup`, want: "/ ro,nosuid,nodev,noexec,relatime cgroup2\n0::/"},
-		{name: "cgroup, writable", spec: func(s *specs.Spec) { mountAt(s, "/sys/fs/cgroup").Options = []string{"rw"} },
-			script: `mkdir /sys/fs/cgroup/x && rmdir /sys/fs/cgroup/x && grep ^0: /proc/self/cgroup`, want: "0::/"},
+		{
+			name: "cgroup, writable", spec: func(s *specs.Spec) { mountAt(s, "/sys/fs/cgroup").Options = []string{"rw"} },
+			script: `mkdir /sys/fs/cgroup/x && rmdir /sys/fs/cgroup/x && grep ^0: /proc/self/cgroup`, want: "0::/",
+		},
 		{name: "cgroup, of the host", spec: func(s *specs.Spec) {
 			withoutNamespace(s, specs.CgroupNamespace)
 			s.Linux.CgroupsPath = "/podrt-test-spec"
@@ -250,8 +254,10 @@ func TestSpecRootfs(t *testing.T) {
 		{name: "missing", spec: func(s *specs.Spec) { s.Root.Path = "none" }, err: "invalid rootfs: stat $DIR/bundle/none: no such file or directory"},
 		{name: "no root", spec: func(s *specs.Spec) { s.Root = nil }, err: "root must be specified"},
 		{name: "absolute", spec: func(s *specs.Spec) { s.Root.Path = filepath.Join(b.bundle, "rootfs") }, script: "echo yes", want: "yes"},
-		{name: "masked", spec: func(s *specs.Spec) { s.Linux.MaskedPaths = []string{"/proc/version", "/etc", "/none"} },
-			script: "cat /proc/version; ls /etc; stat -c %F /proc/version; touch /etc/x 2>&1", want: "character special file\ntouch: /etc/x: Read-only file system", code: 1},
+		{
+			name: "masked", spec: func(s *specs.Spec) { s.Linux.MaskedPaths = []string{"/proc/version", "/etc", "/none"} },
+			script: "cat /proc/version; ls /etc; stat -c %F /proc/version; touch /etc/x 2>&1", want: "character special file\ntouch: /etc/x: Read-only file system", code: 1,
+		},
 		{name: "not masked", spec: func(s *specs.Spec) { s.Linux.MaskedPaths = nil }, script: "stat -c %F /proc/version; ls /etc", want: "regular empty file\ngroup\npasswd"},
 		{name: "read-only paths", spec: func(s *specs.Spec) {
 			s.Root.Readonly = false

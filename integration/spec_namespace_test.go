@@ -111,8 +111,10 @@ func TestSpecNamespaces(t *testing.T) {
 		{name: "unknown", spec: func(s *specs.Spec) {
 			s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: "fun"})
 		}, err: `namespace {"fun" ""} does not exist`},
-		{name: "user with several ranges", spec: func(s *specs.Spec) { userNamespace(s, ids, ids[:2]) },
-			script: "cat /proc/self/uid_map /proc/self/gid_map | tr -s ' '", want: "0 100000 1000\n 1000 200000 5\n 70000 7 1\n 0 100000 1000\n 1000 200000 5"},
+		{
+			name: "user with several ranges", spec: func(s *specs.Spec) { userNamespace(s, ids, ids[:2]) },
+			script: "cat /proc/self/uid_map /proc/self/gid_map | tr -s ' '", want: "0 100000 1000\n 1000 200000 5\n 70000 7 1\n 0 100000 1000\n 1000 200000 5",
+		},
 		{name: "user that is not mapped", spec: func(s *specs.Spec) {
 			userNamespace(s, ids, ids)
 			s.Process.User.UID = 5000
@@ -209,8 +211,10 @@ func TestSpecDeviceNodes(t *testing.T) {
 	b.run(t, []specRow{
 		{name: "default", script: "ls -1 /dev | tr '\\n' ' '", want: "fd full mqueue null ptmx pts random shm stderr stdin stdout tty urandom zero"},
 		{name: "null", script: look + "/dev/null; echo x > /dev/null && head -c 2 /dev/zero | wc -c", want: "character special file 666 0:0 1:3\n2"},
-		{name: "character", spec: device(specs.LinuxDevice{Path: "/dev/x/y", Type: "c", Major: 1, Minor: 7, FileMode: new(os.FileMode(0o640)), UID: new(uint32(3)), GID: new(uint32(4))}),
-			script: look + "/dev/x/y", want: "character special file 640 3:4 1:7"},
+		{
+			name: "character", spec: device(specs.LinuxDevice{Path: "/dev/x/y", Type: "c", Major: 1, Minor: 7, FileMode: new(os.FileMode(0o640)), UID: new(uint32(3)), GID: new(uint32(4))}),
+			script: look + "/dev/x/y", want: "character special file 640 3:4 1:7",
+		},
 		{name: "block", spec: device(specs.LinuxDevice{Path: "/dev/b", Type: "b", Major: 7, Minor: 200, FileMode: new(os.FileMode(0o600))}), script: look + "/dev/b", want: "block special file 600 0:0 7:c8"},
 		{name: "fifo", spec: device(specs.LinuxDevice{Path: "/dev/f", Type: "p", FileMode: new(os.FileMode(0o666))}), script: look + "/dev/f", want: "fifo 666 0:0 0:0"},
 		{name: "in place of a default one", spec: device(specs.LinuxDevice{Path: "/dev/full", Type: "c", Major: 1, Minor: 5, FileMode: new(os.FileMode(0o600))}), script: look + "/dev/full", want: "character special file 600 0:0 1:5"},
@@ -242,7 +246,7 @@ func TestSpecHooks(t *testing.T) {
 		{name: "too slow", spec: hooks(specs.Hooks{CreateRuntime: timed}), err: "...hook ran past specified timeout of 1.0s"},
 		{name: "start fails", spec: hooks(specs.Hooks{StartContainer: hook("/bin/false", "false")}), code: 255},
 		{name: "create container fails", spec: hooks(specs.Hooks{CreateContainer: hook("/bin/false", "false")}), err: "...exit status 1"},
-		{name: "prestart fails", spec: hooks(specs.Hooks{Prestart: hook("/bin/false", "false")}), err: "...exit status 1"},
+		{name: "prestart fails", spec: hooks(specs.Hooks{Prestart: hook("/bin/false", "false")}), err: "...exit status 1"}, //nolint:staticcheck // engines still use it
 		{name: "poststart fails", spec: hooks(specs.Hooks{Poststart: hook("/bin/false", "false")}), script: "sleep 100", err: "...exit status 1"},
 	})
 }

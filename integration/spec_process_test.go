@@ -60,8 +60,10 @@ func TestSpecProcess(t *testing.T) {
 		{name: "a directory", spec: theProcess(func(p *specs.Process) { p.Args = []string{"/etc"} }), err: `unable to start container process: error during container init: exec: "/etc": is a directory`},
 		{name: "not executable", spec: theProcess(func(p *specs.Process) { p.Args = []string{"/etc/passwd"} }), err: `unable to start container process: error during container init: exec: "/etc/passwd": permission denied`},
 
-		{name: "rlimits", spec: limits(specs.POSIXRlimit{Type: "RLIMIT_NOFILE", Soft: 100, Hard: 200}, specs.POSIXRlimit{Type: "RLIMIT_CORE"}, specs.POSIXRlimit{Type: "RLIMIT_CPU", Soft: 1000, Hard: 1000}),
-			script: "ulimit -Sn; ulimit -Hn; ulimit -Hc; ulimit -t", want: "100\n200\n0\n1000"},
+		{
+			name: "rlimits", spec: limits(specs.POSIXRlimit{Type: "RLIMIT_NOFILE", Soft: 100, Hard: 200}, specs.POSIXRlimit{Type: "RLIMIT_CORE"}, specs.POSIXRlimit{Type: "RLIMIT_CPU", Soft: 1000, Hard: 1000}),
+			script: "ulimit -Sn; ulimit -Hn; ulimit -Hc; ulimit -t", want: "100\n200\n0\n1000",
+		},
 		{name: "rlimit twice", spec: limits(specs.POSIXRlimit{Type: "RLIMIT_CORE"}, specs.POSIXRlimit{Type: "RLIMIT_CORE"}), script: "ulimit -c", want: "0"},
 		{name: "unknown rlimit", spec: limits(specs.POSIXRlimit{Type: "RLIMIT_FUN"}), err: "wrong rlimit value: RLIMIT_FUN"},
 		{name: "soft above hard", spec: limits(specs.POSIXRlimit{Type: "RLIMIT_NOFILE", Soft: 3, Hard: 2}), err: "...invalid argument"},
