@@ -1,6 +1,8 @@
 package engines
 
 import (
+	"fmt"
+	"os"
 	"strconv"
 	"strings"
 
@@ -20,6 +22,17 @@ func (p *podman) pid(x *try, name string) int {
 	return pid
 }
 
+// cgroup is the directory of the running container's cgroup.
+func (p *podman) cgroup(x *try, name string) string {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", p.pid(x, name)))
+	x.must(err)
+	_, path, ok := strings.Cut(string(b), "0::")
+	if !ok {
+		x.Fatalf("cgroup of %s: %q; want a line of v2", name, b)
+	}
+	return "/sys/fs/cgroup" + strings.TrimSpace(path)
+}
+
 // wantStatus looks whether the container is as it should be.
 func (p *podman) wantStatus(x *try, name, want string) {
 	if got := p.status(x, name); got != want {
@@ -29,7 +42,7 @@ func (p *podman) wantStatus(x *try, name, want string) {
 
 var podmanLife = []operation[*podman]{
 	{name: "create-init-start", do: func(x *try, p *podman) {
-		p.lab.atEnd(x, p.args("rm", "--force", "--ignore", "--time", "0", "box")...)
+		p.removeAtEnd(x, "box")
 		p.do(x, "create", "--name", "box", podmanImage, "sh", "-c", "echo started; exit 3")
 		p.wantStatus(x, "box", "created 0")
 		p.do(x, "init", "box")
