@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/moby/sys/mountinfo"
+	"github.com/opencontainers/runc/libcontainer/configs"
 	"golang.org/x/sys/unix"
 
 	"github.com/podrt/podrt/cgroups"
@@ -39,6 +40,26 @@ func keepCgroup2Options(do func() error) error {
 		return err
 	}
 	return resetCgroup2Options(root, before)
+}
+
+// keepMountedCgroup2Options does the same for a container that may be in the
+// host's cgroup namespace: its own mount of cgroup2 asks for what is set.
+// runc's asks for nothing.
+func keepMountedCgroup2Options(config *configs.Config) error {
+	if config.Namespaces.IsPrivate(configs.NEWCGROUP) {
+		return nil // where the options are without effect
+	}
+	for _, m := range config.Mounts {
+		if m.Device != "cgroup" || m.Data != "" {
+			continue
+		}
+		options, err := readCgroup2Options()
+		if err != nil {
+			return err
+		}
+		m.Data = strings.Join(options, ",")
+	}
+	return nil
 }
 
 func readCgroup2Options() ([]string, error) {

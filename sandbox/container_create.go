@@ -95,6 +95,9 @@ func (cfg *ContainerConfig) libcontainer() (*configs.Config, error) {
 	// all containers of this process.
 	config.Labels = slices.DeleteFunc(config.Labels, func(l string) bool { return strings.HasPrefix(l, "bundle=") })
 	config.Labels = append(config.Labels, "bundle="+bundle)
+	if err := keepMountedCgroup2Options(config); err != nil {
+		return nil, err
+	}
 	return config, nil
 }
 
