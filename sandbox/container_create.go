@@ -29,6 +29,7 @@ type ContainerConfig struct {
 	NoNewKeyring  bool   // keep the caller's session keyring
 	Rootless      *bool  // ignore missing permissions on cgroups; nil: decide by user and user namespace
 	CgroupPath    string // instead of the spec's cgroupsPath, if not empty
+	NoCgroup      bool   // no cgroup: stay in the caller's; the spec's path, limits and device rules are without effect
 }
 
 // CreateContainer checks the configuration and makes the container's state
@@ -57,7 +58,7 @@ func CreateContainer(cfg ContainerConfig) (*Container, error) {
 		return nil, err
 	}
 	c := &Container{root: cfg.Root, lc: lc}
-	if cfg.Spec.Linux != nil {
+	if cfg.Spec.Linux != nil && !cfg.NoCgroup {
 		c.limits = cfg.Spec.Linux.Resources
 	}
 	if err := c.recordIntent(); err != nil {
@@ -97,6 +98,11 @@ func (cfg *ContainerConfig) libcontainer() (*configs.Config, error) {
 	config.Labels = append(config.Labels, "bundle="+bundle)
 	if err := keepMountedCgroup2Options(config); err != nil {
 		return nil, err
+	}
+	if cfg.NoCgroup {
+		if err := withoutCgroup(config, cfg.Spec.Annotations[AnnotationPod]); err != nil {
+			return nil, err
+		}
 	}
 	return config, nil
 }

@@ -133,7 +133,7 @@ func (o *initOptions) create(e *env, id, bundle string, spec *specs.Spec) (*sand
 	}
 	return sandbox.CreateContainer(sandbox.ContainerConfig{
 		Root: e.root, ID: id, Bundle: bundle, Spec: spec,
-		SystemdCgroup: e.systemdCgroup, Rootless: rootless,
+		SystemdCgroup: e.systemdCgroup, Rootless: rootless, NoCgroup: e.noCgroup,
 		NoPivot: o.noPivot, NoNewKeyring: o.noNewKeyring,
 	})
 }

@@ -28,6 +28,7 @@ type env struct {
 	rootSet       bool   // root was chosen by the caller
 	store         sandbox.Store
 	systemdCgroup bool
+	noCgroup      bool
 	opts          globalOptions
 }
 
@@ -72,7 +73,7 @@ func (e *env) globalFlags(f *flags) {
 	f.String(&o.logFormat, "log-format", "set the log format ('text' (default), or 'json')")
 	o.rootDef = f.String(&o.root, "root", "root directory for storage of container state (this should be located in tmpfs)")
 	f.Bool(&o.systemdCgroup, "systemd-cgroup", `enable systemd cgroup support, expects cgroupsPath to be of form "slice:prefix:name" for e.g. "system.slice:runc:434234"`)
-	f.String(&o.cgroupManager, "cgroup-manager", "how cgroups are made: 'cgroupfs' (default) or 'systemd'")
+	f.String(&o.cgroupManager, "cgroup-manager", "how cgroups are made: 'cgroupfs' (default), 'systemd', or 'disabled' for containers without a cgroup of their own")
 	f.String(&o.rootless, "rootless", "ignore cgroup permission errors ('true', 'false', or 'auto')")
 	f.Bool(&o.enginePods, "engine-pods", "keep a pod for the containers of an engine's sandbox, by their annotations; --engine-pods=false makes plain containers of them (default true)")
 	f.String(&o.podRoot, "pod-root", "root directory for storage of pod state (this should be located in tmpfs)")
@@ -97,9 +98,9 @@ func (e *env) setup() error {
 	case "cgroupfs", "systemd":
 		e.systemdCgroup = o.cgroupManager == "systemd"
 	case "disabled":
-		return errors.New(`--cgroup-manager "disabled": containers without a cgroup are not supported`)
+		e.noCgroup = true
 	default:
-		return fmt.Errorf("--cgroup-manager %q: must be \"cgroupfs\" or \"systemd\"", o.cgroupManager)
+		return fmt.Errorf("--cgroup-manager %q: must be \"cgroupfs\", \"systemd\" or \"disabled\"", o.cgroupManager)
 	}
 	return nil
 }
