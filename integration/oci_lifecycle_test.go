@@ -269,30 +269,6 @@ func TestOCISpec(t *testing.T) {
 	o.fails(1, "chdir "+dir+"/missing: no such file or directory", "spec", "-b", dir+"/missing")
 }
 
-func TestOCIFeatures(t *testing.T) {
-	o := newOCI(t, "true")
-	var f struct {
-		OCIVersionMin, OCIVersionMax string
-		MountOptions                 []string
-		Linux                        struct {
-			Namespaces      []string
-			Cgroup          map[string]bool
-			Seccomp         struct{ Enabled bool }
-			MountExtensions struct{ IDMap struct{ Enabled bool } }
-		}
-		PotentiallyUnsafeConfigAnnotations []string
-	}
-	if err := json.Unmarshal([]byte(o.ok("features")), &f); err != nil {
-		t.Fatal(err)
-	}
-	if f.OCIVersionMin != "1.0.0" || f.OCIVersionMax != specs.Version || !slices.Contains(f.MountOptions, "rro") ||
-		!slices.Contains(f.Linux.Namespaces, "user") || !f.Linux.MountExtensions.IDMap.Enabled ||
-		!f.Linux.Seccomp.Enabled || f.Linux.Cgroup["v1"] || !f.Linux.Cgroup["v2"] ||
-		!slices.Equal(f.PotentiallyUnsafeConfigAnnotations, []string{"bundle", "org.systemd.property.", "org.criu.config"}) {
-		t.Errorf("features = %+v", f)
-	}
-}
-
 // A container's cgroup is final when create returns: engines read it then.
 func TestOCICgroup(t *testing.T) {
 	o := newOCI(t, "sleep 1000")

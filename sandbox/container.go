@@ -64,7 +64,7 @@ func (c *Container) StartInit(p *Process) error { return c.startInit(p, c.lc.Sta
 func (c *Container) RunInit(p *Process) error { return c.startInit(p, c.lc.Run) }
 
 func (c *Container) startInit(p *Process, start func(*libcontainer.Process) error) error {
-	lp, err := p.prepare(true)
+	lp, err := c.prepare(p, true)
 	if err == nil {
 		err = start(lp)
 	}
@@ -148,7 +148,7 @@ func (c *Container) ExecSpec(args []string) (*specs.Process, error) {
 // StartExec starts one more process in the container. The process is in the
 // container's cgroup, or in p.SubCgroups below it.
 func (c *Container) StartExec(p *Process) error {
-	lp, err := p.prepare(false)
+	lp, err := c.prepare(p, false)
 	if err != nil {
 		return err
 	}

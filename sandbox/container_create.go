@@ -49,6 +49,12 @@ func CreateContainer(cfg ContainerConfig) (*Container, error) {
 	if err := os.MkdirAll(filepath.Dir(cfg.Root), 0o711); err != nil {
 		return nil, err
 	}
+	keep := keepsGroups(cfg.Spec.Annotations)
+	if keep {
+		if err := checkKeepGroups(config); err != nil {
+			return nil, err
+		}
+	}
 	lc, err := libcontainer.Create(cfg.Root, cfg.ID, config)
 	if err != nil {
 		// Two creations at once: the second one's mkdir of the state directory.
@@ -56,6 +62,9 @@ func CreateContainer(cfg ContainerConfig) (*Container, error) {
 			err = ErrExist
 		}
 		return nil, err
+	}
+	if keep {
+		keepGroups(config)
 	}
 	c := &Container{root: cfg.Root, lc: lc}
 	if cfg.Spec.Linux != nil && !cfg.NoCgroup {

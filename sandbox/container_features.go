@@ -27,7 +27,7 @@ func Features(version, commit string) *features.Features {
 			"dev.podrt.version":                          version,
 			"dev.podrt.commit":                           commit,
 			runcfeatures.AnnotationRuncVersion:           RuncVersion,
-			runcfeatures.AnnotationRuncCommit:            commit,
+			runcfeatures.AnnotationRuncCommit:            "v" + RuncVersion, // the source's, as podrt's is above
 			runcfeatures.AnnotationRuncCheckpointEnabled: "true",
 		},
 		Hooks:        configs.KnownHookNames(),
@@ -52,6 +52,13 @@ func Features(version, commit string) *features.Features {
 			"bundle", // libcontainer's own label, which an annotation must not replace
 			"org.systemd.property.",
 			"org.criu.config",
+			// What makes a container a part of a pod that it names.
+			"dev.podrt.",
+			"io.kubernetes.cri.",
+			"io.kubernetes.cri-o.",
+			"io.kubernetes.docker.type",
+			"io.kubernetes.sandbox.id",
+			AnnotationKeepGroups,
 		},
 	}
 	if seccomp.Enabled {
