@@ -69,7 +69,7 @@ func verbs() map[string]verb {
 		"ioprio":    {0, ioprio},
 		"mempolicy": {0, mempolicy},
 		"status":    {-1, status},
-		"syscall":   {1, syscallOnce},
+		"syscall":   {-1, syscallOnce},
 		// signal.go
 		"exit":        {1, exit},
 		"kill":        {2, kill},

@@ -62,13 +62,21 @@ func status(out io.Writer, names []string) error {
 	return nil
 }
 
-// syscall does a system call without arguments and prints OK or its errno.
+// syscallOnce does a system call with up to six numbers as arguments, and prints
+// OK or its errno.
 func syscallOnce(out io.Writer, args []string) error {
-	nr, err := number(args[0])
-	if err != nil {
-		return err
+	var n [7]uintptr
+	if len(args) == 0 || len(args) > len(n) {
+		return fmt.Errorf("%d arguments; want a number of a system call and its arguments", len(args))
 	}
-	if _, _, errno := unix.Syscall(uintptr(nr), 0, 0, 0); errno != 0 {
+	for i, a := range args {
+		v, err := number(a)
+		if err != nil {
+			return err
+		}
+		n[i] = uintptr(v)
+	}
+	if _, _, errno := unix.Syscall6(n[0], n[1], n[2], n[3], n[4], n[5], n[6]); errno != 0 {
 		fmt.Fprintln(out, unix.ErrnoName(errno))
 		return nil
 	}
