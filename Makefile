@@ -26,13 +26,15 @@ all: build
 build: bin/podrt bin/rung ## build bin/podrt, and bin/rung for the tests
 
 # Go knows best what is up to date.
-.PHONY: bin/podrt bin/rung bin/probe
+.PHONY: bin/podrt bin/rung bin/probe bin/cri
 bin/podrt:
 	$(GO) build -trimpath -tags '$(TAGS)' -ldflags '$(LDFLAGS)' -o $@ ./cmd/podrt
 bin/rung:
 	CGO_ENABLED=0 $(GO) build -trimpath -o $@ ./integration/cmd/rung
 bin/probe: # what containers of the tests run
 	CGO_ENABLED=0 $(GO) build -trimpath -o $@ ./integration/probe
+bin/cri: # calls an engine's CRI socket in tests; a module of its own
+	cd integration/cri && CGO_ENABLED=0 $(GO) build -trimpath -o $(CURDIR)/$@ .
 
 deps: ## install by apt what a bare Debian 12 lacks, fetch the VM's parts
 	integration/deps.sh
@@ -52,6 +54,7 @@ CLIMBERS    := ./integration ./integration/engines
 
 test-unit: ## tests that need no privilege
 	env -u PODRT_RUNG $(GOTEST) $(filter-out $(shell $(GO) list $(CLIMBERS)),$(shell $(GO) list ./...))
+	cd integration/cri && CGO_ENABLED=0 $(GO) test ./...
 
 # -p 1: the leak check sees the whole machine, and two VMs fill two cores.
 test-native: bin/podrt bin/rung bin/probe ## privileged tests in a private mount namespace with pure cgroup2
@@ -65,10 +68,12 @@ test-vm: bin/podrt bin/rung bin/probe ## privileged tests in a VM with full cgro
 
 vet:
 	$(GO) vet -tags '$(TAGS)' ./...
+	cd integration/cri && CGO_ENABLED=0 $(GO) vet ./...
 
 lint: $(TOOLS)/golangci-lint $(TOOLS)/gofumpt ## golangci-lint and gofumpt
 	test -z "$$($(TOOLS)/gofumpt -l . | tee /dev/stderr)"
 	$(TOOLS)/golangci-lint run --build-tags '$(TAGS)' ./...
+	cd integration/cri && $(TOOLS)/golangci-lint run ./...
 
 $(TOOLS)/golangci-lint:
 	GOBIN=$(TOOLS) CGO_ENABLED=0 $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
