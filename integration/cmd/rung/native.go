@@ -64,6 +64,9 @@ var nativeMounts = []pid1.Mount{
 	// podrt's defaults, so that a test that uses them leaves the host alone.
 	{FSType: "tmpfs", Target: "/var/lib/podrt", Data: "mode=700"},
 	{FSType: "tmpfs", Target: "/var/log/podrt", Data: "mode=700"},
+	// Where engines and CNI's plugins keep what they know of networks, with no
+	// setting that would change it.
+	{FSType: "tmpfs", Target: "/var/lib/cni", Data: "mode=700"},
 }
 
 // nativeTmp is TMPDIR on the native rung: what a killed test leaves there goes
