@@ -239,9 +239,9 @@ func (p *Pod) complete(ctx context.Context, c *Container, claim *engineClaim) er
 		return err
 	}
 	pinErr := p.pinSandbox(pid)
-	// Only a process that is still there has the pid, and had it all the time.
-	gone := unix.PidfdSendSignal(int(pidfd.Fd()), 0, nil, 0)
-	if errors.Is(gone, unix.ESRCH) || unable(pinErr) {
+	// A process that has not ended has the pid, and had it all the time. One that
+	// has ended has no namespaces any more.
+	if ended(pidfd) || unable(pinErr) {
 		lock.Close()
 		return p.drop(ctx)
 	}

@@ -88,6 +88,17 @@ func waitProcess(ctx context.Context, pidfd *os.File) error {
 	}
 }
 
+// ended reports whether the process of a pidfd has ended, reaped or not.
+func ended(pidfd *os.File) bool {
+	fds := []unix.PollFd{{Fd: int32(pidfd.Fd()), Events: unix.POLLIN}}
+	for {
+		n, err := unix.Poll(fds, 0)
+		if !errors.Is(err, unix.EINTR) {
+			return n != 0 || err != nil
+		}
+	}
+}
+
 // siginfoPID is si_pid of a siginfo that waitid(2) filled in: behind three
 // ints and, on 64-bit machines, their padding.
 func siginfoPID(info *unix.Siginfo) int {
