@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -104,7 +105,13 @@ func (e *engine) refused(t *testing.T, words []string, args ...string) {
 func (e *engine) start(t *testing.T, id string, s *specs.Spec) int {
 	t.Helper()
 	pidFile := filepath.Join(e.dir, "pid")
-	e.must(t, "create", "--bundle", e.bundle(t, s), "--pid-file", pidFile, id)
+	dir := e.bundle(t, s)
+	if slices.ContainsFunc(s.Linux.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == specs.UserNamespace }) {
+		if err := bundle.Chown(filepath.Join(dir, "rootfs"), hostUserIDs, hostUserIDs); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e.must(t, "create", "--bundle", dir, "--pid-file", pidFile, id)
 	e.must(t, "start", id)
 	var pid int
 	if _, err := fmt.Sscan(read(t, pidFile), &pid); err != nil {
