@@ -23,7 +23,7 @@ func (e *env) words(flag string) completions {
 	case "rootless":
 		return of("true false auto")
 	case "cgroup-manager":
-		return of("cgroupfs systemd")
+		return of("cgroupfs systemd disabled")
 	case "manage-cgroups-mode":
 		return of("soft full strict ignore")
 	case "empty-ns":
