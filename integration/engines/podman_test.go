@@ -15,7 +15,13 @@ import (
 func TestPodman(t *testing.T) {
 	rung.Privileged(t)
 	removeLibpodParent(t)
-	compare(t, newPodman, slices.Concat(podmanRun, podmanExec, podmanLife, podmanOptions)...)
+	// podman binds network namespaces there, and leaves the directory a mount.
+	t.Cleanup(func() {
+		if err := unix.Unmount("/run/netns", 0); err != nil && err != unix.EINVAL && err != unix.ENOENT {
+			t.Errorf("unmount podman's /run/netns: %v", err)
+		}
+	})
+	compare(t, newPodman, slices.Concat(podmanRun, podmanExec, podmanLife, podmanOptions, podmanPods, podmanServices)...)
 }
 
 // removeLibpodParent removes at the test's end the cgroup that podman makes for
@@ -62,7 +68,7 @@ func newPodman(x *try, l *lab) *podman {
 	})
 	image, err := imageTar()
 	x.must(err)
-	if r := l.try(x, command{args: p.args("import", "--quiet", "--change", "ENV "+imagePath, "-", podmanImage), stdin: image}); r.code != 0 {
+	if r := l.try(x, command{args: p.args("import", "--quiet", "--change", "ENV "+imagePath, "--change", `CMD ["sleep", "1000"]`, "-", podmanImage), stdin: image}); r.code != 0 {
 		x.Fatalf("%s", r)
 	}
 	return p
@@ -81,6 +87,7 @@ lock_type = "file"
 runtime = %q
 runtime_supports_json = ["podrt", "runc"]
 runtime_supports_nocgroup = ["podrt"]
+infra_image = "localhost/busybox"
 [engine.runtimes]
 podrt = [%q]
 runc = [%q]

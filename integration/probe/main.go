@@ -43,6 +43,7 @@ func verbs() map[string]verb {
 		// net.go
 		"listen": {2, listen},
 		"dial":   {1, dial},
+		"notify": {1, notify},
 		// memory.go, process.go
 		"eat-memory": {1, eatMemory},
 		"fork":       {1, forkMany},

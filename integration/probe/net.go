@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strings"
 )
 
@@ -81,4 +82,15 @@ func dial(out io.Writer, args []string) error {
 	}
 	fmt.Fprintf(out, "%s\n", reply)
 	return nil
+}
+
+// notify tells a service manager, as sd_notify(3) does.
+func notify(_ io.Writer, args []string) error {
+	c, err := net.Dial("unixgram", os.Getenv("NOTIFY_SOCKET"))
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	_, err = io.WriteString(c, args[0])
+	return err
 }
