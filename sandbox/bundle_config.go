@@ -46,8 +46,33 @@ func validateMemberConfig(ps *problems, c *specs.Spec, pod *PodSpec) {
 	case !filepath.IsLocal(c.Root.Path): // as rootfs.Root
 		ps.addf("root.path", "%s: must be a relative path that stays in the container's bundle", quoteShort(c.Root.Path))
 	}
+	if c.Hooks != nil {
+		validateMemberHooks(ps, c.Hooks)
+	}
 	if c.Linux != nil {
 		validateMemberLinux(ps, c.Linux, pod)
+	}
+}
+
+// validateMemberHooks refuses paths that begin in a working directory: a pod's
+// containers are made by one process, which is in none of their bundles.
+func validateMemberHooks(ps *problems, h *specs.Hooks) {
+	for _, list := range []struct {
+		name  string
+		hooks []specs.Hook
+	}{
+		{"prestart", h.Prestart}, //nolint:staticcheck // deprecated, and still written
+		{"createRuntime", h.CreateRuntime},
+		{"createContainer", h.CreateContainer},
+		{"startContainer", h.StartContainer},
+		{"poststart", h.Poststart},
+		{"poststop", h.Poststop},
+	} {
+		for i, hook := range list.hooks {
+			if !filepath.IsAbs(hook.Path) {
+				ps.addf(indexPath("hooks."+list.name, i)+".path", "%s: must be an absolute path", quoteShort(hook.Path))
+			}
+		}
 	}
 }
 
@@ -93,6 +118,11 @@ func validateMemberLinux(ps *problems, l *specs.Linux, pod *PodSpec) {
 		}
 		if len(l.GIDMappings) > 0 {
 			ps.addf("linux.gidMappings", "must not be set: the user namespace is the pod's (pod.json: userNamespace)")
+		}
+	}
+	if len(l.NetDevices) > 0 {
+		if why := pod.decides(nsenter.Net); why != "" {
+			ps.addf("linux.netDevices", "must not be set: the devices would be all containers': network namespace: %s", why)
 		}
 	}
 	if len(l.TimeOffsets) > 0 && pod.owns(nsenter.Time) {

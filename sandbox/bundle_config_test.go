@@ -38,6 +38,8 @@ func TestParseMemberConfig(t *testing.T) {
 		{"duplicate unknown", pod, configWith(`"x": 1, "x": 2`)},
 		{"namespaces without path", pod, configWith(`"linux": {"namespaces": [{"type": "pid"}, {"type": "network"}, {"type": "ipc"}, {"type": "uts"}, {"type": "mount"}]}`)},
 		{"path of a kind that the pod leaves alone", own, configWith(`"linux": {"namespaces": [{"type": "network", "path": "/run/netns/x"}, {"type": "pid", "path": "/proc/1/ns/pid"}]}`)},
+		{"own network", mustPodSpec(t, podWith(`"share": ["ipc"]`)), configWith(`"linux": {"netDevices": {"eth1": {}}}`)},
+		{"absolute hook", pod, configWith(`"hooks": {"poststop": [{"path": "/bin/true"}]}`)},
 		{"own user namespace", pod, configWith(`"linux": {"namespaces": [{"type": "user"}], "uidMappings": [{"containerID": 0, "hostID": 1, "size": 1}]}`)},
 		{"own clocks", pod, configWith(`"linux": {"timeOffsets": {"boottime": {"secs": 1}}}`)},
 		{"later version", pod, strings.Replace(smallConfig, "1.0.2", "1.99.0-rc.1+x", 1)},
@@ -125,6 +127,24 @@ linux.resources.memory.limit: "1g": must be an integer of 64 bits`,
 		{
 			"clocks", mustPodSpec(t, podWith(`"share": ["time"]`)), configWith(`"linux": {"timeOffsets": {"boottime": {"secs": 1}}}`),
 			`linux.timeOffsets: must not be set: the time namespace is the pod's (pod.json: timeOffsets)`,
+		},
+		{
+			"network devices", pod, configWith(`"linux": {"netDevices": {"eth1": {}}}`),
+			"linux.netDevices: must not be set: the devices would be all containers': network namespace: the pod has one that its containers share (pod.json: share)",
+		},
+		{
+			"network devices of the host", mustPodSpec(t, podWith(`"network": {"mode": "host"}`)), configWith(`"linux": {"netDevices": {"eth1": {}}}`),
+			`linux.netDevices: must not be set: the devices would be all containers': network namespace: the pod's network is "host" (pod.json: network.mode)`,
+		},
+		{
+			"relative hooks", pod, configWith(`"hooks": {"prestart": [{"path": "/a"}, {"path": "b"}], "createRuntime": [{"path": "c"}], "createContainer": [{"path": ""}],
+				"startContainer": [{"path": "./d"}], "poststart": [{"path": "e"}], "poststop": [{"path": "../f"}]}`),
+			`hooks.prestart[1].path: "b": must be an absolute path
+hooks.createRuntime[0].path: "c": must be an absolute path
+hooks.createContainer[0].path: "": must be an absolute path
+hooks.startContainer[0].path: "./d": must be an absolute path
+hooks.poststart[0].path: "e": must be an absolute path
+hooks.poststop[0].path: "../f": must be an absolute path`,
 		},
 	} {
 		got, err := parseMemberConfig("config.json", []byte(c.in), c.pod)

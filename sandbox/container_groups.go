@@ -8,7 +8,7 @@ import (
 	"github.com/opencontainers/runc/libcontainer/configs"
 )
 
-// AnnotationKeepGroups, with another value than 0, leaves the container's
+// AnnotationKeepGroups with another value than 0 leaves the container's
 // processes the supplementary groups of the caller in place of those that the
 // spec adds. podman writes it for --group-add keep-groups: what only a group of
 // the user's may read can be read in a rootless container then, where that

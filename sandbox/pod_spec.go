@@ -67,8 +67,11 @@ func (p *Pod) join(spec *specs.Spec, name string, volumes []VolumeMount) error {
 		// The pod's was set when the namespace was made.
 		spec.Hostname, spec.Domainname = "", ""
 	}
-	if _, ok := p.pin(nsenter.Time); ok {
-		l.TimeOffsets = nil
+	if _, ok := p.pin(nsenter.Time); ok && len(l.TimeOffsets) > 0 {
+		return errors.New("linux.timeOffsets: the pod has a time namespace; its offsets are the containers'")
+	}
+	if _, ok := p.pin(nsenter.Net); len(l.NetDevices) > 0 && (ok || p.usesHost(nsenter.Net)) {
+		return errors.New("linux.netDevices: the network namespace is not the container's own; the devices would be all containers'")
 	}
 	if len(l.Sysctl) > 0 {
 		for key := range l.Sysctl {
