@@ -8,17 +8,12 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-
-	"github.com/podrt/podrt/integration/rung"
 )
 
 // The shells' completion, as their users have it, of a container's id and a
 // pod's name among others.
 func TestSpecCompletion(t *testing.T) {
-	rung.Privileged(t)
-	if rung.Current() == rung.VM {
-		t.Skip("shells are the same on every kernel; natively is enough")
-	}
+	nativeOnly(t)
 	w := newWorld(t)
 	w.create(t, "kiosk")
 	w.ok(t, "create", "--bundle", w.bundle(t, w.serve("", "")), "plain")

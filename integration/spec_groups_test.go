@@ -10,6 +10,7 @@ import (
 
 // The annotation that podman writes for --group-add keep-groups.
 func TestSpecKeepGroups(t *testing.T) {
+	nativeOnly(t)
 	o := newOCI(t, "id -G; sleep 1000")
 	o.reachable()
 	call := func(args ...string) string {

@@ -47,7 +47,7 @@ func sourceTree(t *testing.T, dir string) string {
 }
 
 func TestSpecMountOptions(t *testing.T) {
-	b := newSpecBench(t)
+	b := newSpecBench(t, false)
 	src := sourceTree(t, b.dir)
 	bind := func(options ...string) func(*specs.Spec) {
 		return mount(specs.Mount{Destination: "/m", Source: src, Type: "bind", Options: options})
@@ -118,7 +118,7 @@ func propagated(path string) string {
 }
 
 func TestSpecMounts(t *testing.T) {
-	b := newSpecBench(t)
+	b := newSpecBench(t, false)
 	src := sourceTree(t, b.dir)
 	root := filepath.Join(b.bundle, "rootfs")
 	for link, to := range map[string]string{"link": "/m", "up": "../../../m", "dangling": "/none/at/all", "proclink": "/proc/self"} {
@@ -219,7 +219,7 @@ func userNamespace(s *specs.Spec, uids, gids []specs.LinuxIDMapping) {
 }
 
 func TestSpecRootfs(t *testing.T) {
-	b := newSpecBench(t)
+	b := newSpecBench(t, false)
 	propagates := func(p string) func(*specs.Spec) {
 		return func(s *specs.Spec) {
 			s.Linux.RootfsPropagation = p

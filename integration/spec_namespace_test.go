@@ -42,7 +42,7 @@ func setNamespacePath(s *specs.Spec, typ specs.LinuxNamespaceType, path string) 
 }
 
 func TestSpecNamespaces(t *testing.T) {
-	b := newSpecBench(t)
+	b := newSpecBench(t, false)
 	pid := namespaced(t, "--net", "--ipc", "--uts", "--cgroup", "--mount", "--time")
 	of := func(file string) string { return fmt.Sprintf("/proc/%d/ns/%s", pid, file) }
 	link := func(file string) string {
@@ -155,7 +155,7 @@ func TestSpecNamespaces(t *testing.T) {
 }
 
 func TestSpecSysctl(t *testing.T) {
-	b := newSpecBench(t)
+	b := newSpecBench(t, false)
 	set := func(key, value string, without ...specs.LinuxNamespaceType) func(*specs.Spec) {
 		return func(s *specs.Spec) {
 			s.Linux.Sysctl = map[string]string{key: value}
@@ -203,7 +203,7 @@ func TestSpecSysctl(t *testing.T) {
 
 // Devices that a spec adds; what the cgroup lets through is another test's.
 func TestSpecDeviceNodes(t *testing.T) {
-	b := newSpecBench(t)
+	b := newSpecBench(t, false)
 	device := func(d specs.LinuxDevice) func(*specs.Spec) {
 		return func(s *specs.Spec) { s.Linux.Devices = append(s.Linux.Devices, d) }
 	}
@@ -229,7 +229,7 @@ func TestSpecDeviceNodes(t *testing.T) {
 
 // Hooks that cannot run, or fail: the container is not started.
 func TestSpecHooks(t *testing.T) {
-	b := newSpecBench(t)
+	b := newSpecBench(t, false)
 	hook := func(path string, args ...string) []specs.Hook { return []specs.Hook{{Path: path, Args: args}} }
 	hooks := func(h specs.Hooks) func(*specs.Spec) { return func(s *specs.Spec) { s.Hooks = &h } }
 	timed := hook("/bin/sleep", "sleep", "100")

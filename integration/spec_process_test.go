@@ -23,7 +23,7 @@ func capSets(inh, prm, eff, bnd, amb []string) func(*specs.Spec) {
 }
 
 func TestSpecProcess(t *testing.T) {
-	b := newSpecBench(t)
+	b := newSpecBench(t, false)
 	root := filepath.Join(b.bundle, "rootfs")
 	for link, to := range map[string]string{"cwdlink": "/tmp", "cwdloop": "cwdloop", "cwdup": "../../../../etc"} {
 		if err := os.Symlink(to, filepath.Join(root, link)); err != nil {
@@ -96,7 +96,7 @@ func TestSpecProcess(t *testing.T) {
 }
 
 func TestSpecScheduling(t *testing.T) {
-	b := newSpecBench(t)
+	b := newSpecBench(t, false)
 	scheduler := func(v specs.Scheduler) func(*specs.Spec) {
 		return theProcess(func(p *specs.Process) { p.Scheduler = &v })
 	}
@@ -155,6 +155,7 @@ func TestSpecScheduling(t *testing.T) {
 // Where exec's processes run first, and then: on the CPU that the affinity names,
 // also with the one of a process.json.
 func TestSpecExecAffinity(t *testing.T) {
+	nativeOnly(t)
 	var set unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &set); err != nil {
 		t.Fatal(err)

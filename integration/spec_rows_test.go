@@ -38,10 +38,14 @@ type specBench struct {
 }
 
 // newSpecBench makes a bundle below a directory of the test's, which everybody
-// can walk to.
-func newSpecBench(t *testing.T) *specBench {
+// can walk to. Without vm the rows run natively only: a row of the VM takes a
+// second and more.
+func newSpecBench(t *testing.T, vm bool) *specBench {
 	t.Helper()
 	rung.Privileged(t)
+	if !vm {
+		nativeOnly(t)
+	}
 	b := &specBench{dir: t.TempDir(), peer: os.Getenv(peerEnv)}
 	if _, err := os.Stat(b.peer); err != nil {
 		t.Fatalf("%s: %v; make bin/tools/runc builds it", peerEnv, err)

@@ -31,7 +31,7 @@ func denying(rule specs.LinuxSyscall, flags ...specs.LinuxSeccompFlag) func(*spe
 }
 
 func TestSpecSeccomp(t *testing.T) {
-	b := newSpecBench(t)
+	b := newSpecBench(t, false)
 	const getppid, personality = "/probe syscall 110", "/probe syscall 135"
 	one := func(action specs.LinuxSeccompAction, errno *uint) specs.LinuxSyscall {
 		return specs.LinuxSyscall{Names: []string{"getppid"}, Action: action, ErrnoRet: errno}
@@ -178,6 +178,7 @@ func answer(t *testing.T, filter *os.File, errno unix.Errno) int {
 }
 
 func TestSpecSeccompNotify(t *testing.T) {
+	nativeOnly(t)
 	for name, flags := range map[string][]specs.LinuxSeccompFlag{
 		"plain": nil, "killable": {specs.LinuxSeccompFlagWaitKillableRecv},
 	} {
@@ -269,6 +270,7 @@ func seccompFlags(t *testing.T) (known, supported []specs.LinuxSeccompFlag) {
 // What features says of seccomp's flags is so: those that are supported can be
 // set, and the others are refused.
 func TestSpecSeccompFlags(t *testing.T) {
+	nativeOnly(t)
 	o := newOCI(t, "true")
 	known, supported := seccompFlags(t)
 	if len(known) < 4 || len(supported) < 3 {
