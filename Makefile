@@ -19,7 +19,7 @@ LINT_VERSION := v2.15.0
 GOFUMPT_VERSION := v0.9.1
 TOOLS       := $(CURDIR)/bin/tools
 
-.PHONY: all build deps demo test test-unit test-native test-vm vet lint inittrace bench man install clean
+.PHONY: all build deps demo test test-unit test-native test-vm test-conformance conformance vet lint inittrace bench man install clean
 
 all: build
 
@@ -46,7 +46,7 @@ deps-demo: # without the engines that only the tests need
 demo: deps-demo build ## run the example pod: natively on a unified cgroup v2 host, in the VM otherwise
 	integration/demo.sh
 
-test: deps build vet test-unit test-native test-vm ## all tests
+test: deps build vet test-unit test-native test-conformance test-vm ## all tests
 
 # These climb to a rung by themselves. Natively each has a rung to itself, so
 # that they run side by side; two VMs fill two cores.
@@ -65,6 +65,12 @@ test-vm: bin/podrt bin/rung bin/probe ## privileged tests in a VM with full cgro
 	$(GOTEST) -p 1 -exec '$(CURDIR)/bin/rung vm -shards 2' $(PRIVILEGED)
 	PODRT_VM='-shards 2' $(GOTEST) -p 1 -timeout 30m $(CLIMBERS)
 	PODRT_RUNG_WANT=vm $(GOTEST) ./integration/vm
+
+test-conformance: build bin/tools/runc ## runc's own suite natively: podrt passes what is committed that runc passes
+	$(GO) run ./integration/conformance -baseline integration/conformance/native.baseline
+
+conformance: build bin/tools/runc ## runc's own suite with podrt and with runc, on every rung: an hour
+	$(GO) run ./integration/conformance -rung all -json bin/conformance/results.json
 
 vet:
 	$(GO) vet -tags '$(TAGS)' ./...
