@@ -50,7 +50,7 @@ test: deps build vet test-unit test-native test-conformance test-vm ## all tests
 
 # These climb to a rung by themselves. Natively each has a rung to itself, so
 # that they run side by side; two VMs fill two cores.
-CLIMBERS    := ./integration ./integration/engines
+CLIMBERS    := ./integration ./integration/contract ./integration/engines
 
 test-unit: ## tests that need no privilege
 	env -u PODRT_RUNG $(GOTEST) $(filter-out $(shell $(GO) list $(CLIMBERS)),$(shell $(GO) list ./...))

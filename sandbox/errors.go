@@ -1,6 +1,9 @@
 package sandbox
 
 import (
+	"errors"
+	"fmt"
+
 	"github.com/opencontainers/runc/libcontainer"
 )
 
@@ -15,6 +18,19 @@ var (
 	ErrNotRunning = libcontainer.ErrNotRunning
 	ErrNotPaused  = libcontainer.ErrNotPaused
 )
+
+// ErrInvalidJSON is of a file that is not JSON, or not of that shape. It is
+// wrapped beside what the parser says.
+var ErrInvalidJSON = errors.New("invalid JSON")
+
+// jsonError is why a file could not be parsed.
+type jsonError struct {
+	path string
+	err  error
+}
+
+func (e *jsonError) Error() string   { return fmt.Sprintf("parse %q: %v", e.path, e.err) }
+func (e *jsonError) Unwrap() []error { return []error{e.err, ErrInvalidJSON} }
 
 // stateError is an error about a container's state in words that callers know,
 // and one of the errors above for programs.

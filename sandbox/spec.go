@@ -81,7 +81,7 @@ func readSpec(bundle string, spec any) error {
 	}
 	defer f.Close()
 	if err := json.NewDecoder(f).Decode(spec); err != nil {
-		return fmt.Errorf("parse %q: %w", path, err)
+		return &jsonError{path, err}
 	}
 	return nil
 }
@@ -103,7 +103,7 @@ func LoadProcess(path string) (*specs.Process, error) {
 	defer f.Close()
 	var p specs.Process
 	if err := json.NewDecoder(f).Decode(&p); err != nil {
-		return nil, fmt.Errorf("parse %q: %w", path, err)
+		return nil, &jsonError{path, err}
 	}
 	return &p, ValidateProcess(&p)
 }

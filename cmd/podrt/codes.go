@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"io"
 	"io/fs"
 	"strings"
 
@@ -56,6 +57,8 @@ func errorCode(err error) string {
 		{sandbox.ErrInvalidID, codeInvalidID},
 		{errEmptyID, codeInvalidID},
 		{sandbox.ErrStillRunning, codeTimeout},
+		{sandbox.ErrInvalidJSON, codeInvalidJSON},
+		{io.ErrUnexpectedEOF, codeInvalidJSON}, // the parser's, of what is cut short
 		{errors.ErrUnsupported, codeUnsupported},
 		{unix.ENOSPC, codeNoSpace},
 		{unix.EDQUOT, codeNoSpace},

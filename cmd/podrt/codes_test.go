@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -36,6 +37,7 @@ func TestErrorCode(t *testing.T) {
 		{&usageError{errors.New("x")}, "invalid-usage"},
 		{fmt.Errorf("parse: %w", badJSON), "invalid-json"},
 		{badType, "invalid-json"},
+		{json.NewDecoder(strings.NewReader("{")).Decode(new(int)), "invalid-json"},
 		{fmt.Errorf("%w: cpu", errors.ErrUnsupported), "unsupported"},
 		{syscall.ENOSYS, "unsupported"},
 		{&fs.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}, "no-space"},

@@ -52,6 +52,7 @@ type initOptions struct {
 	pod          string
 	noPivot      bool
 	noNewKeyring bool
+	runs         bool // the command is run, too: it may say that it is ready
 	keep         bool // run only
 	noSubreaper  bool // run only
 	io           ioOptions
@@ -119,7 +120,7 @@ func (o *initOptions) start(e *env, id string, start startFunc, detach bool) (_ 
 		return deleteContainer(e, id, false)
 	}
 	if r.notify != nil {
-		if err := r.notify.prepare(!detach); err != nil {
+		if err := r.notify.prepare(o.runs); err != nil {
 			return -1, errors.Join(err, deleteContainer(e, id, true))
 		}
 	}

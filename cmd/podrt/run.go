@@ -8,7 +8,7 @@ import (
 
 func runCommand() *command {
 	var (
-		o      initOptions
+		o      = initOptions{runs: true}
 		detach bool
 	)
 	return &command{

@@ -1,0 +1,38 @@
+// Package contract holds podrt against runc, call by call: what the callers of
+// an OCI runtime pass, read and wait for.
+//
+// A row of TestContract is one thing that a caller depends on. Its steps are
+// done with podrt, with podrt called as runc and with the runc whose libcontainer
+// podrt links; exit codes, output, the error in the log, files and cgroups that
+// come of them must be the same, and must be what the row says they are. Only
+// what has to differ is made alike before: paths, pids, times, and the program's
+// name where podrt goes by its own. What callers do with a text or a file is in
+// callers_test.go, as their sources have it.
+//
+// TestArguments gives random command lines to both. TestCodes provokes each code
+// of the log's JSON line.
+//
+// # Where podrt differs on purpose
+//
+//	what                                       podrt                                      because
+//	a switch before one of several arguments   is a switch: kill c1 --all 9               runc (urfave/cli v1) moves the argument along: kills "9"
+//	a last flag without its value              is an error                                runc takes the ID for the value
+//	No help topic for 'x'                      ends the log's message there               runc adds a newline to the message in the log
+//	the JSON log without --debug               has the error alone, with a code           podman takes the whole log for one object
+//	a config.json or process.json not parsed   is named before the parser's words         "unexpected EOF" says nothing to a person
+//	a bad ID and bad terminal flags together   the flags are found first                  nothing is made before all is checked
+//	--preserve-fds of one that is not there    names the first; no state is left          runc counts its own descriptors, and leaves its state
+//	kill c1 RTMIN+1                            is signal 35                               a superset
+//	--cgroup-manager, crun's                   is a flag                                  podman passes it to runtimes of containers.conf
+//	--pidfd-socket of a missing socket         dial unix …                                runc: "failed to dail …"
+//	restore with a missing --image-path        makes no directory                         runc makes one, and fails then
+//	events without the memory controller       works                                      runc ends with an error at the first
+//	delete --force                             waits for the processes' end               runc sleeps 100 ms and more, always
+//	--version as runc                          1.5.2+podrt.0.1.0                          who parses it sees runc's, who reads it sees podrt
+//	features                                   no cgroup v1; podrt's own annotations      podrt has no cgroup v1
+//	default --root                             /run/podrt/containers                      a podrt beside a runc
+//
+// The package's tests climb to a rung by themselves, as those of package
+// integration do. Natively they are those that need no controllers, in the VM
+// the others.
+package contract
