@@ -8,7 +8,7 @@ import (
 )
 
 var podmanExec = []operation[*podman]{
-	{name: "exec", on: onBoth, do: func(x *try, p *podman) {
+	{name: "exec", do: func(x *try, p *podman) {
 		p.start(x, "box", podmanImage, "sleep", "1000")
 		if got := p.do(x, "exec", "box", "sh", "-c", "echo $0; hostname", "hello"); !strings.HasPrefix(got, "hello\n") {
 			x.Errorf("exec: %q; want hello and a host name", got)
