@@ -80,6 +80,7 @@ func TestProgramFile(t *testing.T) {
 // TestProgramReplaced upgrades and removes the program while containers run.
 func TestProgramReplaced(t *testing.T) {
 	o := newOCI(t, "sleep 1000")
+	nativeOnly(t)
 	dir := t.TempDir()
 	path := copyTo(t, o.bin, filepath.Join(dir, "podrt"))
 	program := o.bin
@@ -123,6 +124,7 @@ func TestProgramReplaced(t *testing.T) {
 // TestProgramSurroundings calls podrt in odd places and states.
 func TestProgramSurroundings(t *testing.T) {
 	o := newOCI(t, `ls /proc/self/fd | tr '\n' ' '; umask; exit 7`)
+	nativeOnly(t)
 	if err := os.Symlink("busybox", filepath.Join(o.bundle, "rootfs/bin/tr")); err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +137,7 @@ func TestProgramSurroundings(t *testing.T) {
 		{"stderr closed", `exec "$@" 2>&-`, inside + "0022\n"},
 		{"stdout closed", `exec "$@" >&-`, ""},
 		{"all closed", `exec "$@" <&- >&- 2>&-`, ""},
-		{"many descriptors", `for i in $(seq 3 2000); do eval "exec $i</etc/passwd"; done; exec "$@"`, inside + "0022\n"},
+		{"many descriptors", `ulimit -n 2500; for i in $(seq 3 2000); do eval "exec $i</etc/passwd"; done; exec "$@"`, inside + "0022\n"},
 		{"no environment", `exec env -i "$@"`, inside + "0022\n"},
 		{"hostile environment", `exec env PATH= HOME= TMPDIR=/nonexistent GOMAXPROCS=x GOGC=x GODEBUG=x=y GOTRACEBACK=x LD_PRELOAD=/nonexistent LISTEN_FDS=99999 LISTEN_PID=1 _LIBCONTAINER_FIFOFD=0 _LIBCONTAINER_STATEDIR=/x "$@"`, inside + "0022\n"},
 		{"signals ignored", `trap '' CHLD HUP INT TERM PIPE; exec "$@"`, inside + "0022\n"},
@@ -158,6 +160,7 @@ func TestProgramSurroundings(t *testing.T) {
 // open to write to it later (CVE-2019-5736).
 func TestProgramOverwrite(t *testing.T) {
 	o := newOCI(t, "sleep 1000")
+	nativeOnly(t)
 	dir := t.TempDir()
 	program := o.bin
 	bound := filepath.Join(dir, "bound")
