@@ -45,7 +45,7 @@ checkpointed.`,
 			if err != nil {
 				return err
 			}
-			if err := c.Checkpoint(opts); err != nil {
+			if err := e.store.Checkpoint(c, opts); err != nil {
 				return err
 			}
 			if opts.LeaveRunning || opts.PreDump {

@@ -25,6 +25,7 @@ restored.`,
 			f.String(&o.io.consoleSocket, "console-socket", "path to an AF_UNIX socket which will receive a file descriptor referencing the master end of the console's pseudoterminal")
 			criu.flags(f, "path to criu image files for restoring")
 			f.String(&o.bundle, "bundle, b", "path to the root of the bundle directory")
+			f.String(&o.pod, "pod", "name or UID of the pod that the container is to be in")
 			f.Bool(&detach, "detach, d", "detach from the container's process")
 			f.String(&o.io.pidFile, "pid-file", "specify the file to write the process id to")
 			f.Bool(&o.noSubreaper, "no-subreaper", "disable the use of the subreaper used to reap reparented processes")
@@ -44,7 +45,7 @@ restored.`,
 			if err != nil {
 				return err
 			}
-			restore := func(c *sandbox.Container, p *sandbox.Process) error { return c.Restore(p, opts) }
+			restore := func(c *sandbox.Container, p *sandbox.Process) error { return e.store.Restore(c, p, opts) }
 			status, err := o.start(e, args[0], restore, detach)
 			if err != nil {
 				return err

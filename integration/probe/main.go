@@ -38,6 +38,7 @@ func verbs() map[string]verb {
 		"sysv-shm-read":  {1, sysvShmRead},
 		"shm-write":      {2, shmWrite},
 		"shm-read":       {1, shmRead},
+		"sysv-shm-hold":  {1, sysvShmHold},
 		"mq-send":        {2, mqSend},
 		"mq-recv":        {1, mqRecv},
 		// net.go
