@@ -160,3 +160,33 @@ func TestOCIPreDump(t *testing.T) {
 	eventually(t, "the count goes on", func() bool { return count() > at })
 	o.ok("delete", "--force", "c1")
 }
+
+// CRIU's own configuration file, which an annotation names, comes before flags:
+// a container that it leaves running is not deleted. What cannot be restored
+// leaves no container.
+func TestOCICriuConfig(t *testing.T) {
+	o, count := newCounter(t)
+	dir := t.TempDir()
+	conf, images := filepath.Join(dir, "criu.conf"), filepath.Join(dir, "images")
+	write(t, conf, "leave-running\n")
+	o.configure(func(s *specs.Spec) { s.Annotations = map[string]string{"org.criu.config": conf} })
+	o.ok("run", "-d", "c1")
+	eventually(t, "the count begins", func() bool { return count() > 2 })
+	if r := o.call("checkpoint", "--image-path", images, "c1"); r.code != 0 {
+		t.Fatalf("checkpoint = %+v; want exit code 0", r)
+	}
+	at := count()
+	eventually(t, "the count goes on", func() bool { return count() > at })
+	o.ok("delete", "--force", "c1")
+
+	for _, image := range []string{"core-1.img", "inventory.img"} {
+		if err := os.Remove(filepath.Join(images, image)); err != nil {
+			t.Fatal(err)
+		}
+		if r := o.call("restore", "-d", "--image-path", images, "c1"); r.code != 1 || !strings.Contains(r.stderr, "criu failed: type RESTORE") {
+			t.Errorf("restore without %q = %+v; want exit code 1 and CRIU's failure", image, r)
+		}
+		o.fails(1, "container does not exist", "state", "c1")
+	}
+	o.fails(1, "open /nonexistent: no such file or directory", "restore", "-d", "--image-path", "/nonexistent", "c1")
+}

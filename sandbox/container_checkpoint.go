@@ -1,11 +1,13 @@
 package sandbox
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"time"
 
 	"github.com/opencontainers/runc/libcontainer"
 	"golang.org/x/sys/unix"
@@ -46,7 +48,29 @@ func (c *Container) Checkpoint(o *CheckpointOptions) error {
 	}
 	opts := *o
 	opts.EmptyNs |= unix.CLONE_NEWNET // interfaces and addresses are not the container's
-	return keepCgroup2Options(func() error { return c.lc.Checkpoint(&opts) })
+	if err := keepCgroup2Options(func() error { return c.lc.Checkpoint(&opts) }); err != nil {
+		return err
+	}
+	if !o.LeaveRunning && !o.PreDump {
+		c.awaitKilled()
+	}
+	return nil
+}
+
+// killedPatience is how long a killed process may take to end.
+const killedPatience = 5 * time.Second
+
+// awaitKilled waits for the end of the init, which CRIU has sent SIGKILL. That
+// it does not end is for Delete to find.
+func (c *Container) awaitKilled() {
+	init, err := c.openInit()
+	if err != nil || init == nil {
+		return
+	}
+	defer init.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), killedPatience)
+	defer cancel()
+	_ = waitProcess(ctx, init)
 }
 
 // checkParentImage: an image refers to the one before it by a symbolic link.

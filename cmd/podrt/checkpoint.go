@@ -51,9 +51,10 @@ checkpointed.`,
 			if opts.LeaveRunning || opts.PreDump {
 				return nil
 			}
-			// The checkpoint is made, and CRIU has killed the processes; the
-			// caller can delete what this could not.
-			if err := deleteContainer(e, c.ID(), true); err != nil {
+			// The checkpoint is made; the caller can delete what this could not.
+			// Not by force: a configuration file of CRIU's may have it leave the
+			// processes running.
+			if err := deleteContainer(e, c.ID(), false); err != nil {
 				e.log.warn(err)
 			}
 			return nil
