@@ -148,6 +148,7 @@ func (o *updateOptions) resources(r *specs.LinuxResources) error {
 			return err
 		}
 	}
+	var ignored *int64 // the kernel has no such limits any more
 	number := func(s string) (int64, error) { return strconv.ParseInt(s, 10, 64) }
 	for _, v := range []struct {
 		flag, value string
@@ -159,6 +160,8 @@ func (o *updateOptions) resources(r *specs.LinuxResources) error {
 		{"cpu-rt-runtime", o.cpuRTRuntime, &r.CPU.RealtimeRuntime, number},
 		{"memory", o.memory, &r.Memory.Limit, parseLimit},
 		{"memory-swap", o.memorySwap, &r.Memory.Swap, parseLimit},
+		{"kernel-memory", o.kernelMemory, &ignored, parseLimit},
+		{"kernel-memory-tcp", o.kernelMemoryTCP, &ignored, parseLimit},
 		{"memory-reservation", o.memoryReservation, &r.Memory.Reservation, parseLimit},
 	} {
 		if err := given(v.flag, v.value, v.to, v.parse); err != nil {

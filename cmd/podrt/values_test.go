@@ -11,13 +11,13 @@ import (
 func TestParseBytes(t *testing.T) {
 	for in, want := range map[string]int64{
 		"0": 0, "1": 1, "1024": 1024, "1b": 1, "1k": 1024, "1K": 1024, "1kb": 1024, "1KiB": 1024,
-		"64m": 64 << 20, "1.5g": 3 << 29, "2 GiB": 2 << 30, "1t": 1 << 40, "1p": 1 << 50,
+		"1e3": 1000, "64m": 64 << 20, "1.5g": 3 << 29, "2 GiB": 2 << 30, "1t": 1 << 40, "1p": 1 << 50,
 	} {
 		if got, err := parseBytes(in); err != nil || got != want {
 			t.Errorf("parseBytes(%q) = %d, %v; want %d", in, got, err, want)
 		}
 	}
-	for _, in := range []string{"", "m", "-1", "1x", "1kk", "1 k b", "x1", "1e3", "NaN", " 1", "9000000000g", "1.2.3"} {
+	for _, in := range []string{"", "m", "-1", "1x", "1kk", "1 k b", "x1", "NaN", "Inf0", " 1", "9000000000g", "1.2.3"} {
 		if got, err := parseBytes(in); err == nil {
 			t.Errorf("parseBytes(%q) = %d; want an error", in, got)
 		}
@@ -40,7 +40,7 @@ func TestUpdateResources(t *testing.T) {
 		o    updateOptions
 		want string
 	}{
-		{updateOptions{memory: "x"}, `invalid value for memory: invalid size: "x"`},
+		{updateOptions{memory: "x"}, `invalid value for memory: invalid size: 'x'`},
 		{updateOptions{cpuShare: "-1"}, `invalid value for cpu-share: strconv.ParseUint: parsing "-1": invalid syntax`},
 		{updateOptions{cpuIdle: "x"}, `invalid value for cpu-idle: strconv.ParseInt: parsing "x": invalid syntax`},
 	} {

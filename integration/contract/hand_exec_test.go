@@ -143,19 +143,20 @@ var execRows = []row{
 				{"--memory", "-1"},
 				{"--memory", "1x"},
 				{"--memory", "1.5g"},
+				{"--memory", "1.2.3"},
+				{"--kernel-memory", "1x"},
+				{"--kernel-memory", "1m", "--memory", "1e7"},
 				{"--memory", "-2"},
 				{"--cpu-quota", "20000"},
 				{"--cpu-period", "50000"},
 				{"--cpu-burst", "1000"},
 				{"--cpu-period", "1"},
-				{"--cpu-quota", "x"},
 				{"--cpu-quota", "-1"},
 				{"--cpu-share", "512"},
 				{"--cpu-share", "x"},
 				{"--cpu-idle", "1"},
 				{"--cpu-idle", "0"},
 				{"--pids-limit", "20"},
-				{"--pids-limit", "0"},
 				{"--pids-limit", "-1"},
 				{"--cpuset-cpus", "0", "--cpuset-mems", "0"},
 				{"--cpuset-cpus", "99"},
@@ -165,8 +166,9 @@ var execRows = []row{
 				{"-r", s.write("r.json", `{"memory":{"limit":33554432}}`), "--memory", "1g", "--pids-limit", "7"},
 				{},
 			} {
-				s.call(append(append([]string{"update"}, args...), "c1")...)
-				s.facts(files...)
+				if r := s.call(append(append([]string{"update"}, args...), "c1")...); r.code == 0 {
+					s.facts(files...)
+				}
 			}
 			s.ok("kill", "c1", "9")
 			s.awaitStatus("stopped")
