@@ -92,95 +92,6 @@ func TestOCILifecycle(t *testing.T) {
 	o.ok("delete", "--force", "c1")
 }
 
-func TestOCIExitCode(t *testing.T) {
-	o := newOCI(t, "")
-	for script, want := range map[string]int{"true": 0, "exit 1": 1, "exit 42": 42, "exit 255": 255, "kill -9 $$": 137, "kill -15 $$": 143} {
-		o.configure(func(s *specs.Spec) {
-			s.Process.Args[2] = script
-			// The init of a PID namespace cannot be killed from inside.
-			withoutNamespace(s, specs.PIDNamespace)
-		})
-		if r := o.call("run", "c1"); r.code != want || r.stderr != "" || r.log != "" {
-			t.Errorf("run of %q: exit code %d, standard error %q, log %q; want %d and nothing", script, r.code, r.stderr, r.log, want)
-		}
-	}
-}
-
-func TestOCIRunKeep(t *testing.T) {
-	o := newOCI(t, "exit 3")
-	if r := o.call("run", "--keep", "c1"); r.code != 3 {
-		t.Errorf("run --keep: exit code %d; want 3", r.code)
-	}
-	if got := o.state()["status"]; got != "stopped" {
-		t.Errorf("status = %v; want stopped", got)
-	}
-	o.ok("delete", "c1")
-}
-
-func TestOCIList(t *testing.T) {
-	o := newOCI(t, "sleep 1000")
-	o.fails(1, "open "+o.root+": no such file or directory", "list")
-	if err := os.Mkdir(o.root, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if got := o.ok("list", "--format", "json"); got != "null\n" {
-		t.Errorf("list of nothing = %q; want null", got)
-	}
-	o.ok("run", "-d", "c1")
-	o.ok("create", "c2")
-	if got := o.ok("list", "-q"); got != "c1\nc2\n" {
-		t.Errorf("list -q = %q; want c1 and c2", got)
-	}
-	lines := strings.Split(o.ok("list"), "\n")
-	if !regexp.MustCompile(`^ID +PID +STATUS +BUNDLE +CREATED +OWNER$`).MatchString(lines[0]) ||
-		!regexp.MustCompile(`^c1 +\d+ +running +`+regexp.QuoteMeta(o.bundle)+` +20\S+Z +root$`).MatchString(lines[1]) ||
-		!regexp.MustCompile(`^c2 +\d+ +created +`+regexp.QuoteMeta(o.bundle)+` +20\S+Z +root$`).MatchString(lines[2]) {
-		t.Errorf("list prints %q", lines)
-	}
-	var all []struct{ ID, Status, Owner string }
-	out := o.ok("list", "-f=json")
-	if err := json.Unmarshal([]byte(out), &all); err != nil || len(all) != 2 || all[0].Status != "running" || all[1].ID != "c2" || all[1].Owner != "root" {
-		t.Errorf("list -f=json = %s, %v", out, err)
-	}
-	o.fails(1, "invalid format option", "list", "-f", "yaml")
-
-	// One that cannot be read is told of, and the others are listed.
-	if err := os.Mkdir(filepath.Join(o.root, "broken"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	r := o.call("list", "-q")
-	if r.code != 0 || r.stdout != "c1\nc2\n" || r.stderr != "load container broken: container does not exist\n" {
-		t.Errorf("list with a broken container = %+v", r)
-	}
-	for _, id := range []string{"c1", "c2", "broken"} {
-		o.ok("delete", "--force", id)
-	}
-}
-
-func TestOCIPs(t *testing.T) {
-	o := newOCI(t, "sleep 1000 & sleep 1001 & wait")
-	o.ok("run", "-d", "c1")
-	var pids []int
-	eventually(t, "three processes", func() bool {
-		if err := json.Unmarshal([]byte(o.ok("ps", "--format", "json", "c1")), &pids); err != nil {
-			t.Fatal(err)
-		}
-		return len(pids) == 3
-	})
-	if !slices.Contains(pids, int(o.state()["pid"].(float64))) {
-		t.Errorf("ps = %v; the init is not in it", pids)
-	}
-	out := o.ok("ps", "c1")
-	if lines := strings.Split(strings.TrimSpace(out), "\n"); len(lines) != 4 || !strings.HasPrefix(lines[0], "UID ") || !strings.Contains(out, "sleep 1001") {
-		t.Errorf("ps prints %q", out)
-	}
-	out = o.ok("ps", "c1", "-e", "-o", "pid,comm")
-	if lines := strings.Split(strings.TrimSpace(out), "\n"); len(lines) != 4 || !strings.Contains(lines[0], "COMMAND") {
-		t.Errorf("ps -e -o pid,comm prints %q", out)
-	}
-	o.ok("delete", "-f", "c1")
-}
-
 func TestOCIConcurrentCreates(t *testing.T) {
 	o := newOCI(t, "sleep 1000")
 	const n = 8
@@ -248,25 +159,6 @@ func TestOCIKillWithoutInit(t *testing.T) {
 		eventually(t, "no process", func() bool { return len(pids()) == 0 })
 		o.ok("delete", "c1")
 	}
-}
-
-func TestOCISpec(t *testing.T) {
-	o := newOCI(t, "true")
-	o.fails(1, "File config.json exists. Remove it first", "spec")
-	dir := t.TempDir()
-	o.ok("spec", "-b", dir, "--rootless")
-	var s specs.Spec
-	b, err := os.ReadFile(filepath.Join(dir, "config.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(b, &s); err != nil {
-		t.Fatal(err)
-	}
-	if s.Version != specs.Version || !slices.ContainsFunc(s.Linux.Namespaces, func(ns specs.LinuxNamespace) bool { return ns.Type == specs.UserNamespace }) {
-		t.Errorf("spec --rootless writes %s", b)
-	}
-	o.fails(1, "chdir "+dir+"/missing: no such file or directory", "spec", "-b", dir+"/missing")
 }
 
 // A container's cgroup is final when create returns: engines read it then.

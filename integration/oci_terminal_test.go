@@ -129,32 +129,3 @@ func TestOCITerminalInput(t *testing.T) {
 	}
 	o.ok("delete", "-f", "c1")
 }
-
-func TestOCIConsoleSocket(t *testing.T) {
-	o := newOCI(t, "tty; sleep 1000")
-	o.configure(func(s *specs.Spec) {
-		s.Process.Terminal = true
-		s.Process.ConsoleSize = &specs.Box{Height: 44, Width: 55}
-	})
-	socket, l := listenUnix(t, "unix")
-	o.ok("create", "--console-socket", socket, "c1")
-	_, master := receive(t, l)
-	defer master.Close()
-	o.ok("start", "c1")
-	buf := make([]byte, 100)
-	n, err := master.Read(buf)
-	if err != nil || strings.TrimSpace(string(buf[:n])) != "/dev/pts/0" {
-		t.Errorf("the console says %q, %v", buf[:n], err)
-	}
-	if size, err := unix.IoctlGetWinsize(int(master.Fd()), unix.TIOCGWINSZ); err != nil || size.Row != 44 || size.Col != 55 {
-		t.Errorf("size of the console = %+v, %v; want 44 rows, 55 columns", size, err)
-	}
-	socket, l = listenUnix(t, "unix")
-	o.ok("exec", "-d", "-t", "--console-socket", socket, "c1", "sh", "-c", "tty; sleep 1000")
-	_, second := receive(t, l)
-	defer second.Close()
-	if n, err = second.Read(buf); err != nil || strings.TrimSpace(string(buf[:n])) != "/dev/pts/1" {
-		t.Errorf("the second console says %q, %v", buf[:n], err)
-	}
-	o.ok("delete", "-f", "c1")
-}
