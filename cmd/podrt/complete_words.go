@@ -20,6 +20,8 @@ func (e *env) words(flag string) completions {
 		return of("table json")
 	case "log-format":
 		return of("text json")
+	case "log-level":
+		return of("error warning info debug")
 	case "rootless":
 		return of("true false auto")
 	case "cgroup-manager":

@@ -35,7 +35,7 @@ type env struct {
 // globalOptions are the values of the global flags as given.
 type globalOptions struct {
 	debug                     bool
-	log, logFormat            string
+	log, logFormat, logLevel  string
 	root                      string
 	podRoot, libRoot, logRoot string
 	systemdCgroup             bool
@@ -71,6 +71,7 @@ func (e *env) globalFlags(f *flags) {
 	f.Bool(&o.debug, "debug", "enable debug logging")
 	f.String(&o.log, "log", "set the log file to write "+e.prog+" logs to (default is '/dev/stderr')")
 	f.String(&o.logFormat, "log-format", "set the log format ('text' (default), or 'json')")
+	f.String(&o.logLevel, "log-level", "set what is logged ('error', 'warning', 'info' (default), or 'debug', which is --debug)")
 	o.rootDef = f.String(&o.root, "root", "root directory for storage of container state (this should be located in tmpfs)")
 	f.Bool(&o.systemdCgroup, "systemd-cgroup", `enable systemd cgroup support, expects cgroupsPath to be of form "slice:prefix:name" for e.g. "system.slice:runc:434234"`)
 	f.String(&o.cgroupManager, "cgroup-manager", "how cgroups are made: 'cgroupfs' (default), 'systemd', or 'disabled' for containers without a cgroup of their own")
@@ -89,7 +90,10 @@ func (e *env) setup() error {
 	if err := e.setupRoots(); err != nil {
 		return err
 	}
-	if err := e.log.configure(o.debug, o.log, o.logFormat); err != nil {
+	if err := e.log.configure(o.debug || o.logLevel == "debug", o.log, o.logFormat); err != nil {
+		return err
+	}
+	if err := e.log.limit(o.logLevel); err != nil {
 		return err
 	}
 	switch o.cgroupManager {

@@ -58,6 +58,22 @@ func (l *logger) configure(debug bool, file, format string) error {
 	return nil
 }
 
+// limit applies --log-level, which crun has; more than is logged anyway, only
+// debug asks for.
+func (l *logger) limit(level string) error {
+	switch level {
+	case "", "info", "debug":
+		return nil
+	case "warning", "error":
+		parsed, err := logrus.ParseLevel(level)
+		if err == nil && logrus.GetLevel() > parsed {
+			logrus.SetLevel(parsed)
+		}
+		return err
+	}
+	return fmt.Errorf("--log-level %q: must be error, warning, info or debug", level)
+}
+
 // fail logs the error that podrt ends with, and shows it on standard error if
 // the log is elsewhere.
 func (l *logger) fail(err error) {

@@ -93,3 +93,26 @@ func TestLogDebug(t *testing.T) {
 		t.Errorf("log = %q; want the detail in it", log)
 	}
 }
+
+func TestLogLevel(t *testing.T) {
+	for level, want := range map[string]logrus.Level{
+		"": logrus.InfoLevel, "info": logrus.InfoLevel, "debug": logrus.InfoLevel, // --debug is configure's
+		"warning": logrus.WarnLevel, "error": logrus.ErrorLevel,
+	} {
+		logTo(t, false, "text", func() {
+			if err := newLogger().limit(level); err != nil || logrus.GetLevel() != want {
+				t.Errorf("--log-level %q: level %v, error %v; want %v", level, logrus.GetLevel(), err, want)
+			}
+			logrus.SetLevel(logrus.InfoLevel)
+		})
+	}
+	// Where nothing but the last error is logged, it stays so.
+	logTo(t, false, "json", func() {
+		if err := newLogger().limit("warning"); err != nil || logrus.GetLevel() != logrus.PanicLevel {
+			t.Errorf("--log-level warning with JSON: level %v, error %v; want %v", logrus.GetLevel(), err, logrus.PanicLevel)
+		}
+	})
+	if err := newLogger().limit("loud"); errorText(err) != `--log-level "loud": must be error, warning, info or debug` {
+		t.Errorf("--log-level loud: %v", err)
+	}
+}
