@@ -35,23 +35,27 @@ func TestSpecResources(t *testing.T) {
 	}
 	const mib = 1 << 20
 	b.run(t, []specRow{
-		{name: "limits", spec: func(s *specs.Spec) {
-			s.Process.Rlimits = []specs.POSIXRlimit{{Type: "RLIMIT_NOFILE", Soft: 100, Hard: 1 << 20}}
-			s.Process.OOMScoreAdj = new(-500)
-			s.Linux.Resources = &specs.LinuxResources{
-				Memory: &specs.LinuxMemory{Limit: new(int64(64 * mib)), Reservation: new(int64(32 * mib)), Swap: new(int64(96 * mib))},
-				CPU: &specs.LinuxCPU{
-					Shares: new(uint64(512)), Quota: new(int64(20000)), Period: new(uint64(50000)), Burst: new(uint64(1000)), Cpus: "0", Mems: "0",
-				},
-				Pids:           &specs.LinuxPids{Limit: new(int64(33))},
-				HugepageLimits: []specs.LinuxHugepageLimit{{Pagesize: "2MB", Limit: 4 * mib}},
-			}
-		}, script: "ulimit -Hn; cat /proc/self/oom_score_adj; " + show("memory.max", "memory.low", "memory.swap.max", "cpu.weight", "cpu.max", "cpu.max.burst", "cpuset.cpus", "cpuset.mems", "pids.max", "hugetlb.2MB.max"),
+		{
+			name: "limits", spec: func(s *specs.Spec) {
+				s.Process.Rlimits = []specs.POSIXRlimit{{Type: "RLIMIT_NOFILE", Soft: 100, Hard: 1 << 20}}
+				s.Process.OOMScoreAdj = new(-500)
+				s.Linux.Resources = &specs.LinuxResources{
+					Memory: &specs.LinuxMemory{Limit: new(int64(64 * mib)), Reservation: new(int64(32 * mib)), Swap: new(int64(96 * mib))},
+					CPU: &specs.LinuxCPU{
+						Shares: new(uint64(512)), Quota: new(int64(20000)), Period: new(uint64(50000)), Burst: new(uint64(1000)), Cpus: "0", Mems: "0",
+					},
+					Pids:           &specs.LinuxPids{Limit: new(int64(33))},
+					HugepageLimits: []specs.LinuxHugepageLimit{{Pagesize: "2MB", Limit: 4 * mib}},
+				}
+			}, script: "ulimit -Hn; cat /proc/self/oom_score_adj; " + show("memory.max", "memory.low", "memory.swap.max", "cpu.weight", "cpu.max", "cpu.max.burst", "cpuset.cpus", "cpuset.mems", "pids.max", "hugetlb.2MB.max"),
 			want: "1048576\n-500\n" + head("memory.max", "67108864", "memory.low", "33554432", "memory.swap.max", "33554432", "cpu.weight", "59",
-				"cpu.max", "20000 50000", "cpu.max.burst", "1000", "cpuset.cpus", "0", "cpuset.mems", "0", "pids.max", "33", "hugetlb.2MB.max", "4194304")},
-		{name: "unified", spec: unified(map[string]string{"memory.high": "33554432", "memory.oom.group": "1", "cpu.idle": "1", "pids.max": "44", "cgroup.max.depth": "3"}),
+				"cpu.max", "20000 50000", "cpu.max.burst", "1000", "cpuset.cpus", "0", "cpuset.mems", "0", "pids.max", "33", "hugetlb.2MB.max", "4194304"),
+		},
+		{
+			name: "unified", spec: unified(map[string]string{"memory.high": "33554432", "memory.oom.group": "1", "cpu.idle": "1", "pids.max": "44", "cgroup.max.depth": "3"}),
 			script: show("memory.high", "memory.oom.group", "cpu.idle", "pids.max", "cgroup.max.depth"),
-			want:   head("memory.high", "33554432", "memory.oom.group", "1", "cpu.idle", "1", "pids.max", "44", "cgroup.max.depth", "3")},
+			want:   head("memory.high", "33554432", "memory.oom.group", "1", "cpu.idle", "1", "pids.max", "44", "cgroup.max.depth", "3"),
+		},
 		{name: "unified, no such file", spec: unified(map[string]string{"memory.fun": "1"}), err: "...memory.fun"},
 		{name: "unified, a path", spec: unified(map[string]string{"../memory.max": "1"}), err: `...must be a file name (no slashes)`},
 		{name: "no such page size", spec: resources(func(r *specs.LinuxResources) {
@@ -111,8 +115,10 @@ func TestSpecAppArmor(t *testing.T) {
 		return theProcess(func(p *specs.Process) { p.ApparmorProfile = profile })
 	}
 	b.run(t, []specRow{
-		{name: "confined", spec: confined("podrt-test"), script: "cat /proc/self/attr/current; head -n 1 /etc/passwd; cat /etc/group 2>&1",
-			want: "podrt-test (enforce)\nroot:x:0:0:root:/:/bin/sh\ncat: can't open '/etc/group': Permission denied", code: 1},
+		{
+			name: "confined", spec: confined("podrt-test"), script: "cat /proc/self/attr/current; head -n 1 /etc/passwd; cat /etc/group 2>&1",
+			want: "podrt-test (enforce)\nroot:x:0:0:root:/:/bin/sh\ncat: can't open '/etc/group': Permission denied", code: 1,
+		},
 		{name: "no such profile", spec: confined("podrt-none"), err: "...unable to apply apparmor profile: apparmor failed to apply profile: write fsmount:fscontext:proc/thread-self/attr/apparmor/exec: no such file or directory"},
 	})
 
