@@ -121,7 +121,7 @@ func TestPodmanConfiguration(t *testing.T) {
 	faults := attempt(t, func(x *try) {
 		l := newLab(x, ociRuntimes()[0])
 		p := newPodman(x, l)
-		conf, err := os.ReadFile("testdata/podrt.conf")
+		conf, err := os.ReadFile("testdata/containers.conf")
 		x.must(err)
 		for _, dir := range []string{"/etc/containers", "/usr/local/sbin"} {
 			overlay(x, l, dir)

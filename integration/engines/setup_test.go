@@ -24,7 +24,7 @@ func TestReadme(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"containerd.toml", "daemon.json"} {
+	for _, name := range []string{"containers.conf", "containerd.toml", "daemon.json"} {
 		setting, err := os.ReadFile("testdata/" + name)
 		if err != nil {
 			t.Fatal(err)
