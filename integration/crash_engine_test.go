@@ -12,6 +12,9 @@ import (
 // the containers removes all of it, and so does `pod rm -f`.
 func TestCrashEngine(t *testing.T) {
 	rung.Privileged(t)
+	if brief() {
+		t.Skip("natively")
+	}
 	a := newArena(t)
 	a.makeRoots(t)
 	const id = "sandbox-1"
@@ -56,7 +59,7 @@ func TestCrashEngine(t *testing.T) {
 	}
 
 	for _, c := range []crash{
-		{name: "create", target: mainProcess, args: create, check: wantKilled, remove: sandboxOnly, vm: true},
+		{name: "create", target: mainProcess, args: create, check: wantKilled, remove: sandboxOnly},
 		{name: "create, init", target: children, args: create, check: wantFailed, remove: sandboxOnly},
 		{name: "create, again", target: mainProcess, args: create, check: wantKilled, remove: again},
 		{name: "create, by hand", target: mainProcess, args: create, check: wantKilled, remove: byHand},

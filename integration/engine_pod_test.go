@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/podrt/podrt/integration/rung"
 )
 
 // TestEnginePod is the life of a pod of containerd's: the sandbox makes it, its
@@ -373,7 +375,7 @@ func specNamespaceOf(kind string) specsNamespace {
 // TestEnginePodCgroup: under a cgroup that others use, too, only the pod's
 // containers are frozen, counted and killed.
 func TestEnginePodCgroup(t *testing.T) {
-	e := newEngine(t)
+	e := newEngineInVM(t)
 	const shared = "/k8s.io"
 	s := criSandbox("")
 	s.Linux.CgroupsPath = shared + "/" + sandboxID
@@ -408,8 +410,13 @@ func TestEnginePodCgroup(t *testing.T) {
 	if frozen(pause) || frozen(member) || e.inspect(t, "web-0").Phase != "Running" {
 		t.Error("the pod is frozen; want it resumed")
 	}
-	if out := e.ok(t, "pod", "stats", "web-0").stdout; !strings.Contains(out, "(all)") || !strings.Contains(out, "app ") {
-		t.Errorf("stats:\n%s", out)
+	stats := e.statsOf(t, "web-0")
+	one, two := stats.Containers["app"], stats.Containers["(sandbox)"]
+	if len(stats.Containers) != 2 || stats.Pod.CPU.UsageUsec != one.CPU.UsageUsec+two.CPU.UsageUsec || one.CPU.UsageUsec == 0 {
+		t.Errorf("stats: %+v; want the sum of two containers", stats)
+	}
+	if rung.Current() == rung.VM && (stats.Pod.Pids == nil || stats.Pod.Pids.Current != 2 || stats.Pod.Memory == nil || stats.Pod.Memory.Usage != one.Memory.Usage+two.Memory.Usage) {
+		t.Errorf("stats: %+v; want two processes and their memory", stats)
 	}
 	e.ok(t, "pod", "kill", "web-0")
 	if err := unix.Kill(other, 0); err != nil {
@@ -420,6 +427,40 @@ func TestEnginePodCgroup(t *testing.T) {
 	}
 	if out := e.ok(t, "pod", "wait", "web-0").stdout; !slices.Contains(strings.Split(out, "\n"), "app - -") {
 		t.Errorf("wait: %q", out)
+	}
+}
+
+// TestEnginePodOwnCgroup: kubelet's cgroup of the pod has its UID in the name,
+// and the limits that kubelet gave it.
+func TestEnginePodOwnCgroup(t *testing.T) {
+	if rung.Current() != rung.VM {
+		t.Skip("needs controllers")
+	}
+	e := newEngineInVM(t)
+	e.start(t, sandboxID, criSandbox(""))
+	pod := e.inspect(t, podUID)
+	writeFile(t, filepath.Join(pod.Cgroup, "pids.max"), "50")
+	// Also there the engine's own processes may be: conmon of CRI-O.
+	conmon := filepath.Join(pod.Cgroup, "conmon")
+	mkdir(t, conmon)
+	t.Cleanup(func() { eventually(t, "conmon's end", func() bool { return os.Remove(conmon) == nil }) })
+	watcher := elsewhere(t, unix.CLONE_NEWUTS)
+	writeFile(t, filepath.Join(conmon, "cgroup.procs"), itoa(watcher))
+	stats := e.statsOf(t, podUID).Pod
+	if stats.Pids == nil || stats.Pids.Limit == nil || *stats.Pids.Limit != 50 || stats.Pids.Current != 2 {
+		t.Errorf("stats: %+v; want those of kubelet's cgroup", stats)
+	}
+	e.ok(t, "pod", "pause", podUID)
+	if events := read(t, filepath.Join(conmon, "cgroup.events")); strings.Contains(events, "frozen 1") {
+		t.Error("conmon is frozen")
+	}
+	e.ok(t, "pod", "kill", podUID)
+	if err := unix.Kill(watcher, 0); err != nil {
+		t.Errorf("conmon: %v; want it alive", err)
+	}
+	e.must(t, "delete", sandboxID)
+	if got := read(t, filepath.Join(pod.Cgroup, "pids.max")); got != "50" {
+		t.Errorf("pids.max of kubelet's cgroup: %s; want it as it was", got)
 	}
 }
 

@@ -27,7 +27,17 @@ type engine struct {
 	flag []string // further global flags
 }
 
+// newEngine is for tests of what is the same on each kernel: natively, since in
+// the VM all of them would take minutes.
 func newEngine(t *testing.T) *engine {
+	t.Helper()
+	if brief() {
+		t.Skip("natively")
+	}
+	return newEngineInVM(t)
+}
+
+func newEngineInVM(t *testing.T) *engine {
 	t.Helper()
 	e := &engine{world: newWorld(t)}
 	e.root = filepath.Join(e.dir, "engine")

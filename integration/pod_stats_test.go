@@ -25,10 +25,12 @@ type statsLine struct {
 }
 
 // stats are those of the pod "p".
-func (w *world) stats(t *testing.T) podStats {
+func (w *world) stats(t *testing.T) podStats { return w.statsOf(t, "p") }
+
+func (w *world) statsOf(t *testing.T, pod string) podStats {
 	t.Helper()
 	var all []podStats
-	out := w.ok(t, "pod", "stats", "--format", "json", "p").stdout
+	out := w.ok(t, "pod", "stats", "--format", "json", pod).stdout
 	if err := json.Unmarshal([]byte(out), &all); err != nil || len(all) != 1 {
 		t.Fatalf("pod stats: %v: %s; want an array of one pod", err, out)
 	}

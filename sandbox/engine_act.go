@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path/filepath"
 	"sync"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/podrt/podrt/cgroups"
+	"github.com/podrt/podrt/nsenter"
 )
 
 // What is done to an engine's pod is done to its containers, each through its
@@ -51,13 +51,17 @@ func (p *Pod) eachAlive(verb string, act func(cgroups.Path) error) error {
 	errs := make([]error, len(alive))
 	var wg sync.WaitGroup
 	for i, c := range alive {
-		if c.Cgroup == "" {
-			errs[i] = fmt.Errorf("container %q has no cgroup", c.Name)
-			continue
-		}
 		wg.Go(func() {
-			// One that has ended meanwhile is as good as done.
-			if err := ignoreNotExist(act(cgroups.Path(c.Cgroup))); err != nil {
+			err := act(cgroups.Path(c.Cgroup))
+			if errors.Is(err, fs.ErrNotExist) {
+				pidfd, gone := openProcess(c.PID, c.start)
+				if gone != nil {
+					return // one that has ended meanwhile is as good as done
+				}
+				pidfd.Close()
+				err = errors.New("it has no cgroup of its own")
+			}
+			if err != nil {
 				errs[i] = fmt.Errorf("container %q: %w", c.Name, err)
 			}
 		})
@@ -89,17 +93,31 @@ func (p *Pod) killEngine(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var waits []func() error
 	var errs []error
 	for _, c := range alive {
-		errs = append(errs, signalProcess(c.PID, c.start, unix.SIGKILL)) // first, should it have no cgroup
-		if c.Cgroup != "" {
-			errs = append(errs, ignoreNotExist(cgroups.Path(c.Cgroup).Kill()))
+		init, err := openProcess(c.PID, c.start)
+		if err == nil {
+			defer init.Close()
+			// It may have no cgroup of its own.
+			err = unix.PidfdSendSignal(int(init.Fd()), unix.SIGKILL, nil, 0)
 		}
+		if err != nil && !errors.Is(err, unix.ESRCH) {
+			errs = append(errs, fmt.Errorf("signal process %d: %w", c.PID, err))
+		}
+		errs = append(errs, ignoreNotExist(cgroups.Path(c.Cgroup).Kill()))
+		if init != nil {
+			waits = append(waits, func() error { return waitProcess(ctx, init) })
+		}
+		waits = append(waits, func() error {
+			err := ignoreNotExist(cgroups.Path(c.Cgroup).WaitEmpty(ctx))
+			// An empty cgroup that is frozen makes the container a paused one, which
+			// its engine could not delete.
+			return errors.Join(err, ignoreNotExist(cgroups.Path(c.Cgroup).Thaw(ctx)))
+		})
 	}
-	for _, c := range alive {
-		if c.Cgroup != "" {
-			errs = append(errs, ignoreNotExist(cgroups.Path(c.Cgroup).WaitEmpty(ctx)))
-		}
+	for _, wait := range waits {
+		errs = append(errs, wait())
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("kill pod %q: %w", p.Name(), err)
@@ -225,6 +243,8 @@ type EngineStatus struct {
 	UID       string `json:"uid,omitempty"` // Kubernetes'
 	Attempt   uint32 `json:"attempt,omitempty"`
 	Root      string `json:"root"` // state root of its containers
+	// Given are the namespaces that the engine made, by path.
+	Given map[nsenter.Kind]string `json:"given,omitempty"`
 	// PodCgroup says that the pod's cgroup, which is the engine's, holds no
 	// other pod.
 	PodCgroup bool `json:"podCgroup"`
@@ -239,7 +259,7 @@ func (p *Pod) engineStatus() *EngineStatus {
 	}
 	return &EngineStatus{
 		Engine: e.Engine, SandboxID: p.UID(), Namespace: e.Namespace, Name: e.Name, UID: e.UID, Attempt: e.Attempt,
-		Root: filepath.Clean(e.Root), PodCgroup: e.CgroupOwn, Sandbox: InitStatus{PID: e.InitPID, Alive: e.initAlive()},
+		Root: e.Root, Given: e.Given, PodCgroup: e.CgroupOwn, Sandbox: InitStatus{PID: e.InitPID, Alive: e.initAlive()},
 	}
 }
 

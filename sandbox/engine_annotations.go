@@ -76,7 +76,9 @@ func parseClaim(annotations map[string]string, id string) *engineClaim {
 	for i := range dialects {
 		d := &dialects[i]
 		kind, ok := annotations[d.kind]
-		if !ok {
+		// CRI-O passes on what authors of pods write, and so the words of other
+		// engines, but its own name is its own.
+		if manager := annotations[annotationManager]; !ok || manager != "" && d.engine != "cri-o" {
 			continue
 		}
 		c := &engineClaim{

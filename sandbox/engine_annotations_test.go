@@ -165,6 +165,11 @@ func TestParseClaimOdd(t *testing.T) {
 			t.Errorf("%s: parseClaim = %+v", c.name, got)
 		}
 	}
+	forged := maps.Clone(engineSpecs["cri-o container"])
+	forged["io.kubernetes.cri.container-type"], forged["io.kubernetes.cri.sandbox-id"] = "container", "another"
+	if got := parseClaim(forged, testContainer); got == nil || got.engine != "cri-o" || got.sandboxID != testSandbox {
+		t.Errorf("parseClaim of CRI-O's with another engine's words = %+v; want CRI-O's", got)
+	}
 	crio := maps.Clone(engineSpecs["cri-o sandbox"])
 	crio["io.kubernetes.cri-o.Metadata"] = "{"
 	if got := parseClaim(crio, testSandbox); got == nil || got.podName() != "default/web" || got.uid != "" {

