@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
@@ -37,7 +38,7 @@ func (l *lab) startDaemon(x *try, ready []string, args ...string) *daemon {
 }
 
 // log is the file that holds what it says.
-func (d *daemon) log() string { return d.lab.path(d.args[0] + ".log") }
+func (d *daemon) log() string { return d.lab.path(filepath.Base(d.args[0]) + ".log") }
 
 // said is the end of what it has said.
 func (d *daemon) said() string {
