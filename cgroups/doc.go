@@ -38,6 +38,9 @@
 // [Create] tells which directories it made. Those, and only those, are removed
 // by [RemoveMade]: a parent that the caller owns stays.
 //
+// Where systemd is to make the pod's directory, [Unit.Start] stands for Create,
+// and [Unit.Stop] for RemoveMade.
+//
 // # Teardown
 //
 // Kill, WaitEmpty, Remove and RemoveMade are idempotent: what is gone already
