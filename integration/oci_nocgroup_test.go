@@ -1,7 +1,11 @@
 package integration
 
 import (
+	"encoding/json"
 	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -54,4 +58,91 @@ func TestOCINoCgroup(t *testing.T) {
 
 	o.ok("--cgroup-manager=disabled", "run", "-d", "c1")
 	o.ok("delete", "--force", "c1")
+}
+
+// newNoCgroup is newOCI with containers that have no cgroup.
+func newNoCgroup(t *testing.T, script string) *ociRuntime {
+	o := newOCI(t, script)
+	o.global = []string{"--cgroup-manager", "disabled"}
+	return o
+}
+
+// A container without a cgroup stays in its creator's, and all that does not
+// take a cgroup works; what does is refused.
+func TestOCINoCgroupVerbs(t *testing.T) {
+	o := newNoCgroup(t, "sleep 1000 & sleep 1000; true")
+	o.ok("create", "c1")
+	if got := o.state()["status"]; got != "created" {
+		t.Errorf("status = %v; want created", got)
+	}
+	// The verbs that follow have no flag: what was saved counts.
+	o.global = nil
+	o.ok("start", "c1")
+	pid := int(o.state()["pid"].(float64))
+	if got, want := o.readFile("/proc/"+strconv.Itoa(pid)+"/cgroup"), o.readFile("/proc/self/cgroup"); got != want {
+		t.Errorf("container in %q; want the creator's cgroup %q", got, want)
+	}
+	var pids []int
+	eventually(t, "three processes", func() bool {
+		if err := json.Unmarshal([]byte(o.ok("ps", "--format", "json", "c1")), &pids); err != nil {
+			t.Fatal(err)
+		}
+		return len(pids) == 3
+	})
+	if !slices.Contains(pids, pid) || slices.Contains(pids, os.Getpid()) {
+		t.Errorf("ps = %v; want the init %d in it, and nobody else's process", pids, pid)
+	}
+	if out := o.ok("exec", "c1", "cat", "/proc/self/cgroup"); !strings.HasPrefix(out, "0::") && !strings.Contains(out, "\n0::") {
+		t.Errorf("exec: /proc/self/cgroup = %q", out)
+	}
+	o.fails(1, "cannot pause the container without a cgroup", "pause", "c1")
+	o.fails(1, "cannot update the container without a cgroup", "update", "--pids-limit", "9", "c1")
+	o.fails(1, "cannot watch the container without a cgroup", "events", "--stats", "c1")
+	if got := o.state()["status"]; got != "running" {
+		t.Errorf("status = %v; want running", got)
+	}
+	o.ok("kill", "c1", "KILL")
+	o.awaitStatus("stopped")
+	o.fails(1, "container not running", "kill", "c1", "TERM")
+	o.ok("delete", "c1")
+
+	o.global = []string{"--cgroup-manager", "disabled"}
+	for _, reach := range [][]string{{"create", "c1"}, {"run", "-d", "c1"}} {
+		o.ok(reach...)
+		o.ok("delete", "--force", "c1")
+	}
+	o.configure(func(s *specs.Spec) { s.Process.Args = []string{"sh", "-c", "exit 7"} })
+	if r := o.call("run", "c1"); r.code != 7 || r.stderr != "" {
+		t.Errorf("run = %d, %q; want 7", r.code, r.stderr)
+	}
+}
+
+// In the host's PID namespace only the init is known to be the container's.
+func TestOCINoCgroupHostPID(t *testing.T) {
+	o := newNoCgroup(t, "exec sleep 1000")
+	o.configure(func(s *specs.Spec) { withoutNamespace(s, specs.PIDNamespace) })
+	if r := o.call("run", "-d", "c1"); r.code != 0 {
+		t.Fatalf("run: %s", r.stderr)
+	}
+	pid := int(o.state()["pid"].(float64))
+	if got, want := o.ok("ps", "-f", "json", "c1"), "["+strconv.Itoa(pid)+"]\n"; got != want {
+		t.Errorf("ps = %q; want %q", got, want)
+	}
+	o.ok("kill", "c1", "KILL")
+	o.awaitStatus("stopped")
+	o.ok("delete", "c1")
+	if r := o.call("run", "-d", "c1"); r.code != 0 {
+		t.Fatalf("run: %s", r.stderr)
+	}
+	o.ok("delete", "--force", "c1")
+}
+
+func TestOCINoCgroupRefuses(t *testing.T) {
+	o := newNoCgroup(t, "true")
+	dir := t.TempDir()
+	pods := []string{"--pod-root", filepath.Join(dir, "run"), "--lib-root", filepath.Join(dir, "lib"), "--log-root", filepath.Join(dir, "log")}
+	t.Cleanup(func() { _ = exec.Command("umount", filepath.Join(dir, "run")).Run() })
+	o.global = append(o.global, pods...)
+	o.fails(1, `create pod "p": a pod needs a cgroup: cgroup manager "disabled"`, "pod", "create", "p")
+	o.fails(1, `podrt create failed: --pod "p": a container in a pod needs a cgroup: cgroup manager "disabled"`, "create", "--pod", "p", "c1")
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -26,6 +27,7 @@ type ociRuntime struct {
 	bundle string
 	log    string
 	env    []string
+	global []string // further flags before the verb
 }
 
 // ociResult is what one call came to.
@@ -140,6 +142,7 @@ func withoutNamespace(s *specs.Spec, typ specs.LinuxNamespaceType) {
 }
 
 func (o *ociRuntime) command(args ...string) *exec.Cmd {
+	args = append(slices.Clone(o.global), args...)
 	cmd := exec.Command(o.bin, append([]string{"--root", o.root, "--log", o.log, "--log-format", "json"}, args...)...)
 	cmd.Dir = o.bundle
 	cmd.Env = append(os.Environ(), o.env...)

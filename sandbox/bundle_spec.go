@@ -61,7 +61,8 @@ type PodSpec struct {
 	// specification (config-linux.md, "Control groups").
 	Resources *specs.LinuxResources `json:"resources,omitempty"`
 	// CgroupParent is the cgroup below which the pod's own is made, in the
-	// unified hierarchy. It is never removed. Default: podrt's.
+	// unified hierarchy. It is never removed. Default: podrt's. With systemd as
+	// the maker of cgroups it is the name of a slice; default: system.slice.
 	CgroupParent string `json:"cgroupParent,omitempty"`
 	// ShmSize is the size of the pod's /dev/shm in bytes, above 0.
 	// Default: DefaultShmSize.

@@ -159,7 +159,12 @@ func (c *Container) StartExec(p *Process) error {
 // container's processes when its PID namespace is not its own, also when its
 // init is gone. With all set, a container that is not running is no error.
 func (c *Container) Signal(sig unix.Signal, all bool) error {
-	err := c.lc.Signal(sig)
+	var err error
+	if c.hasCgroup() {
+		err = c.lc.Signal(sig)
+	} else {
+		err = c.signalInit(sig)
+	}
 	if all && errors.Is(err, ErrNotRunning) {
 		return nil
 	}
@@ -167,14 +172,25 @@ func (c *Container) Signal(sig unix.Signal, all bool) error {
 }
 
 // Pause freezes the container's processes; ErrNotRunning if it has none.
-func (c *Container) Pause() error { return c.lc.Pause() }
+func (c *Container) Pause() error {
+	if err := c.errNoCgroup("pause"); err != nil {
+		return err
+	}
+	return c.lc.Pause()
+}
 
 // Resume thaws the container's processes; ErrNotPaused if they are not frozen.
 func (c *Container) Resume() error { return c.lc.Resume() }
 
 // Pids lists the processes in the container's cgroup and below it, as seen
-// from the caller's PID namespace.
-func (c *Container) Pids() ([]int, error) { return c.lc.Processes() }
+// from the caller's PID namespace; without a cgroup, those in the container's
+// PID namespace.
+func (c *Container) Pids() ([]int, error) {
+	if !c.hasCgroup() {
+		return c.namespacePids()
+	}
+	return c.lc.Processes()
+}
 
 // InitPID returns the container's init and its start time, in clock ticks
 // since boot (field 22 of proc_pid_stat(5)); zeros before it was started. The
@@ -188,8 +204,12 @@ func (c *Container) InitPID() (pid int, startTime uint64) {
 }
 
 // CgroupPath returns the container's cgroup as an absolute path below the
-// cgroup2 mount. The directory exists from StartInit to Delete.
+// cgroup2 mount. The directory exists from StartInit to Delete. It is empty for
+// a container without a cgroup.
 func (c *Container) CgroupPath() string {
+	if !c.hasCgroup() {
+		return ""
+	}
 	state, err := c.lc.State()
 	if err != nil {
 		return ""

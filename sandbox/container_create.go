@@ -24,12 +24,11 @@ type ContainerConfig struct {
 	Bundle string      // absolute path; relative paths in Spec begin here
 	Spec   *specs.Spec // as it shall run; not changed
 
-	SystemdCgroup bool   // make the cgroup through systemd; the spec's cgroupsPath is "slice:prefix:name"
-	NoPivot       bool   // MS_MOVE instead of pivot_root(2), for a root on a ramdisk
-	NoNewKeyring  bool   // keep the caller's session keyring
-	Rootless      *bool  // ignore missing permissions on cgroups; nil: decide by user and user namespace
-	CgroupPath    string // instead of the spec's cgroupsPath, if not empty
-	NoCgroup      bool   // no cgroup: stay in the caller's; the spec's path, limits and device rules are without effect
+	Cgroups      CgroupManager // with SystemdManager the spec's cgroupsPath is "slice:prefix:name"
+	NoPivot      bool          // MS_MOVE instead of pivot_root(2), for a root on a ramdisk
+	NoNewKeyring bool          // keep the caller's session keyring
+	Rootless     *bool         // ignore missing permissions on cgroups; nil: decide by user and user namespace
+	CgroupPath   string        // instead of the spec's cgroupsPath, if not empty
 }
 
 // CreateContainer checks the configuration and makes the container's state
@@ -67,7 +66,7 @@ func CreateContainer(cfg ContainerConfig) (*Container, error) {
 		keepGroups(config)
 	}
 	c := &Container{root: cfg.Root, lc: lc}
-	if cfg.Spec.Linux != nil && !cfg.NoCgroup {
+	if cfg.Spec.Linux != nil && cfg.Cgroups != NoManager {
 		c.limits = cfg.Spec.Linux.Resources
 	}
 	if err := c.recordIntent(); err != nil {
@@ -91,7 +90,7 @@ func (cfg *ContainerConfig) libcontainer() (*configs.Config, error) {
 	}
 	config, err := specconv.CreateLibcontainerConfig(&specconv.CreateOpts{
 		CgroupName:       cfg.ID,
-		UseSystemdCgroup: cfg.SystemdCgroup,
+		UseSystemdCgroup: cfg.Cgroups == SystemdManager,
 		NoPivotRoot:      cfg.NoPivot,
 		NoNewKeyring:     cfg.NoNewKeyring,
 		Spec:             absolute(cfg.Spec, bundle, cfg.CgroupPath),
@@ -101,17 +100,15 @@ func (cfg *ContainerConfig) libcontainer() (*configs.Config, error) {
 	if err != nil {
 		return nil, err
 	}
+	if cfg.Cgroups == NoManager {
+		withoutCgroup(config)
+	}
 	// specconv takes the working directory for the bundle, which is one for
 	// all containers of this process.
 	config.Labels = slices.DeleteFunc(config.Labels, func(l string) bool { return strings.HasPrefix(l, "bundle=") })
 	config.Labels = append(config.Labels, "bundle="+bundle)
 	if err := keepMountedCgroup2Options(config); err != nil {
 		return nil, err
-	}
-	if cfg.NoCgroup {
-		if err := withoutCgroup(config, cfg.Spec.Annotations[AnnotationPod]); err != nil {
-			return nil, err
-		}
 	}
 	return config, nil
 }

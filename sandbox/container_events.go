@@ -21,6 +21,9 @@ type Event = types.Event
 
 // StatsEvent wraps the container's present statistics.
 func (c *Container) StatsEvent() (*Event, error) {
+	if err := c.errNoCgroup("measure"); err != nil {
+		return nil, err
+	}
 	s, err := c.Stats()
 	if err != nil {
 		return nil, err
@@ -30,6 +33,9 @@ func (c *Container) StatsEvent() (*Event, error) {
 
 // CheckEvents tells whether there is something to watch.
 func (c *Container) CheckEvents() error {
+	if err := c.errNoCgroup("watch"); err != nil {
+		return err
+	}
 	status, err := c.Status()
 	if err != nil {
 		return err

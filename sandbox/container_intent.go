@@ -59,7 +59,12 @@ func readIntent(dir string) (*containerIntent, error) {
 }
 
 // cgroup returns the path of the cgroup that was about to be made.
-func (in *containerIntent) cgroup() cgroups.Path { return cgroups.Path(in.CgroupPaths[""]) }
+func (in *containerIntent) cgroup() cgroups.Path {
+	if in.Cgroups != nil && in.Cgroups.Name == noCgroupName {
+		return "" // none
+	}
+	return cgroups.Path(in.CgroupPaths[""])
+}
 
 // destroyCgroup removes the container's cgroup, and its unit with the systemd
 // driver.

@@ -20,7 +20,7 @@ func (cfg *ContainerConfig) rootlessCgroups() bool {
 	if !userns.RunningInUserNS() {
 		return false
 	}
-	if !cfg.SystemdCgroup {
+	if cfg.Cgroups != SystemdManager {
 		return true
 	}
 	// A systemd that runs as root of this user namespace gives us what it has.

@@ -20,6 +20,9 @@ type Update struct {
 // Update changes the limits of a container that is not stopped. Rules for
 // devices are left alone.
 func (c *Container) Update(u *Update) error {
+	if err := c.errNoCgroup("update"); err != nil {
+		return err
+	}
 	config := c.lc.Config()
 	// The container's own must stay as it is for the way back, should the
 	// kernel refuse a value.

@@ -26,6 +26,12 @@ func (s *Store) Join(ctx context.Context, ref, id, bundle string, spec *specs.Sp
 	case ref == "" && named != "":
 		source, ref = "annotation "+AnnotationPod, named
 	}
+	if s.Cgroups == NoManager {
+		if ref != "" {
+			return nil, fmt.Errorf("%s %q: a container in a pod needs a cgroup: cgroup manager %q", source, ref, NoManager)
+		}
+		return nil, nil
+	}
 	on, err := enginePodsOn(spec.Annotations, !s.NoEnginePods)
 	if err != nil {
 		return nil, err

@@ -13,7 +13,6 @@ import (
 
 	"github.com/opencontainers/runc/libcontainer/exeseal"
 
-	"github.com/podrt/podrt/cgroups"
 	"github.com/podrt/podrt/netsetup"
 	"github.com/podrt/podrt/nsenter"
 	"github.com/podrt/podrt/rootfs"
@@ -50,7 +49,7 @@ func (s *Store) CreatePod(ctx context.Context, spec *PodSpec, bundle *PodBundle)
 		return nil, err
 	}
 	defer lock.Close()
-	if err := p.build(); err != nil {
+	if err := p.build(ctx); err != nil {
 		err = fmt.Errorf("create pod %q: %w", p.Name(), err)
 		// Not ctx: what a cancelled creation made must go all the same.
 		return nil, errors.Join(err, p.teardown(context.WithoutCancel(ctx), true))
@@ -65,13 +64,6 @@ func (s *Store) planPod(spec *PodSpec) (*Pod, error) {
 	if err := spec.Validate(); err != nil {
 		return nil, err
 	}
-	parent, err := cgroups.Resolve(orDefault(spec.CgroupParent, "/podrt"))
-	if err != nil {
-		return nil, err
-	}
-	if err := checkPrivilege(string(parent)); err != nil {
-		return nil, fmt.Errorf("create pod %q: %w", spec.Metadata.Name, err)
-	}
 	boot, err := bootID()
 	if err != nil {
 		return nil, err
@@ -83,13 +75,11 @@ func (s *Store) planPod(spec *PodSpec) (*Pod, error) {
 	p := &Pod{store: s, dir: s.podDir(uid), rec: podRecord{
 		Version: recordVersion, UID: uid, Name: spec.Metadata.Name, BootID: boot,
 		Created: time.Now().UTC(), Spec: spec,
-		Cgroup:        string(parent.Leaf(uid)),
 		ContainerRoot: s.containerRoot(),
 	}}
-	if err := p.cgroup().Check(spec.Resources); err != nil {
+	if err := p.planCgroup(); err != nil {
 		return nil, err
 	}
-	p.rec.CgroupParents = missing(string(parent))
 	mode, err := netsetup.ParseMode(spec.Network.Mode)
 	if err != nil {
 		return nil, err
@@ -111,18 +101,6 @@ func (s *Store) planPod(spec *PodSpec) (*Pod, error) {
 		p.rec.JoinsNet = target.UID()
 	}
 	return p, nil
-}
-
-// missing lists dir and its ancestors that do not exist, top first.
-func missing(dir string) []string {
-	var out []string
-	for ; dir != "/" && dir != "."; dir = filepath.Dir(dir) {
-		if _, err := os.Lstat(dir); err == nil {
-			break
-		}
-		out = append([]string{dir}, out...)
-	}
-	return out
 }
 
 // newUID returns a random UUID (RFC 9562, version 4).
@@ -226,15 +204,9 @@ func (s *Store) draft(p *Pod) (tmp string, lock *os.File, retErr error) {
 }
 
 // build makes the pod's kernel objects; the record is on disk and the lock held.
-func (p *Pod) build() error {
-	cg := p.cgroup()
-	if _, err := cgroups.Create(cg); err != nil {
+func (p *Pod) build(ctx context.Context) error {
+	if err := p.makeCgroup(ctx); err != nil {
 		return err
-	}
-	if p.rec.Spec.Resources != nil {
-		if err := cg.Apply(p.rec.Spec.Resources); err != nil {
-			return err
-		}
 	}
 	if err := p.makeLibDir(); err != nil {
 		return err
@@ -250,7 +222,7 @@ func (p *Pod) build() error {
 	}
 	// Only now: a cgroup that has controllers enabled for its children takes no
 	// processes itself, and the sandbox process was one.
-	if err := cg.Enable(); err != nil {
+	if err := p.cgroup().Enable(); err != nil {
 		return err
 	}
 	p.rec.Ready = true

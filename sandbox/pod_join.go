@@ -21,6 +21,8 @@ type Membership struct {
 	dir   *os.File // the container's directory, locked: its creation is in progress
 	id    string
 	claim *engineClaim // nil in podrt's own pods
+
+	inPodCgroup bool
 }
 
 // JoinPod rewrites spec so that the container id, made next by the caller, runs
@@ -78,8 +80,13 @@ func (s *Store) JoinPod(ctx context.Context, ref, id, bundle string, spec *specs
 	if engine != "" {
 		spec.Linux.CgroupsPath = engine
 	}
+	m.inPodCgroup = engine == ""
 	return m, nil
 }
+
+// InPodCgroup reports whether the spec's cgroup is one below the pod's, which
+// is made without systemd, whoever made the pod's.
+func (m *Membership) InPodCgroup() bool { return m != nil && m.inPodCgroup }
 
 // claimContainer makes and locks the directory of a container's record. One
 // that a killed creation left, with no container behind it, is taken over.

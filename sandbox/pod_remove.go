@@ -10,7 +10,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/podrt/podrt/cgroups"
 	"github.com/podrt/podrt/nsenter"
 	"github.com/podrt/podrt/rootfs"
 )
@@ -107,8 +106,7 @@ func (p *Pod) teardown(ctx context.Context, force bool) error {
 	try(rootfs.RemoveVolumes(p.volumesDir(), p.libVolumesDir()))
 	try(rootfs.UnmountShm(p.shmDir()))
 	try(nsenter.Unpin(p.nsDir()))
-	try(ignoreNotExist(cg.Remove(ctx)))
-	try(p.removeCgroupParents())
+	try(p.removeCgroup(ctx))
 	if len(errs) > 0 {
 		return fmt.Errorf("remove pod %q: %w", p.Name(), errors.Join(errs...))
 	}
@@ -119,19 +117,6 @@ func (p *Pod) teardown(ctx context.Context, force bool) error {
 		}
 	}
 	return p.forget()
-}
-
-// removeCgroupParents removes the ancestors that this pod's creation made, and
-// /podrt, which is podrt's by name, when no other pod is below them.
-func (p *Pod) removeCgroupParents() error {
-	made := make([]cgroups.Path, 0, len(p.rec.CgroupParents)+1)
-	for _, dir := range p.rec.CgroupParents {
-		made = append(made, cgroups.Path(dir))
-	}
-	if p.rec.Spec.CgroupParent == "" && len(made) == 0 {
-		made = append(made, cgroups.Path(filepath.Dir(p.rec.Cgroup)))
-	}
-	return cgroups.RemoveMade(made)
 }
 
 // forget drops the pod's name and directory: a rename takes the record away in

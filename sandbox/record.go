@@ -31,10 +31,11 @@ type podRecord struct {
 	Spec    *PodSpec  `json:"spec"`             // complete, defaults filled in
 
 	// Owned resources, known before they are made.
-	Cgroup        string   `json:"cgroup"`             // path below the unified mountpoint's root, absolute in the host
-	CgroupParents []string `json:"cgroupParents"`      // ancestors that were missing: ours to remove when empty
-	ContainerRoot string   `json:"containerRoot"`      // libcontainer's root of the pod's own containers
-	JoinsNet      string   `json:"joinsNet,omitempty"` // UID of the pod whose network namespace this one uses
+	Cgroup        string   `json:"cgroup"`               // path below the unified mountpoint's root, absolute in the host
+	CgroupParents []string `json:"cgroupParents"`        // ancestors that were missing: ours to remove when empty
+	CgroupUnit    string   `json:"cgroupUnit,omitempty"` // systemd's unit that the cgroup is, if systemd made it
+	ContainerRoot string   `json:"containerRoot"`        // libcontainer's root of the pod's own containers
+	JoinsNet      string   `json:"joinsNet,omitempty"`   // UID of the pod whose network namespace this one uses
 
 	// Facts of what was made; Ready is set with the last of them.
 	Ready     bool          `json:"ready"`

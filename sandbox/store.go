@@ -30,6 +30,10 @@ type Store struct {
 	ContainerRoot string
 	// NoEnginePods has containers with an engine's annotations be plain ones.
 	NoEnginePods bool
+	// Cgroups makes the cgroups of new pods. systemd makes a transient service
+	// in the slice that the pod's CgroupParent names, by default system.slice;
+	// those of containers are below it, made without systemd.
+	Cgroups CgroupManager
 }
 
 func orDefault(s, def string) string {

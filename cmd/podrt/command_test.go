@@ -69,6 +69,7 @@ func TestBadUsage(t *testing.T) {
 		{[]string{"--root", "/tmp/..", "list"}, "Option --root argument should not be set to /", "", 1},
 		{[]string{"--log-format", "xml", "list"}, "invalid log-format: xml", "", 1},
 		{[]string{"--cgroup-manager", "x", "list"}, `--cgroup-manager "x": must be "cgroupfs", "systemd" or "disabled"`, "", 1},
+		{[]string{"--cgroup-manager=disabled", "--systemd-cgroup", "list"}, `--cgroup-manager "disabled" and --systemd-cgroup contradict each other`, "", 1},
 		{[]string{"delete", ""}, "container id cannot be empty", "", 1},
 		{[]string{"state", ""}, "container id cannot be empty", "", 1},
 	} {

@@ -109,7 +109,7 @@ func (o *initOptions) start(e *env, id string, start startFunc, detach bool) (_ 
 			}
 		}()
 	}
-	r.container, err = o.create(e, id, bundle, spec)
+	r.container, err = o.create(e, id, bundle, spec, member)
 	if err != nil {
 		return -1, err
 	}
@@ -127,14 +127,18 @@ func (o *initOptions) start(e *env, id string, start startFunc, detach bool) (_ 
 	return r.run()
 }
 
-func (o *initOptions) create(e *env, id, bundle string, spec *specs.Spec) (*sandbox.Container, error) {
+func (o *initOptions) create(e *env, id, bundle string, spec *specs.Spec, member *sandbox.Membership) (*sandbox.Container, error) {
 	rootless, err := parseBoolOrAuto(e.opts.rootless)
 	if err != nil {
 		return nil, err
 	}
+	manager := e.store.Cgroups
+	if member.InPodCgroup() {
+		manager = sandbox.CgroupfsManager
+	}
 	return sandbox.CreateContainer(sandbox.ContainerConfig{
 		Root: e.root, ID: id, Bundle: bundle, Spec: spec,
-		SystemdCgroup: e.systemdCgroup, Rootless: rootless, NoCgroup: e.noCgroup,
+		Cgroups: manager, Rootless: rootless,
 		NoPivot: o.noPivot, NoNewKeyring: o.noNewKeyring,
 	})
 }

@@ -24,12 +24,10 @@ type env struct {
 	stdout io.Writer
 	log    *logger
 
-	root          string // libcontainer's state root, absolute
-	rootSet       bool   // root was chosen by the caller
-	store         sandbox.Store
-	systemdCgroup bool
-	noCgroup      bool
-	opts          globalOptions
+	root    string // libcontainer's state root, absolute
+	rootSet bool   // root was chosen by the caller
+	store   sandbox.Store
+	opts    globalOptions
 }
 
 // globalOptions are the values of the global flags as given.
@@ -96,18 +94,9 @@ func (e *env) setup() error {
 	if err := e.log.limit(o.logLevel); err != nil {
 		return err
 	}
-	switch o.cgroupManager {
-	case "":
-		e.systemdCgroup = o.systemdCgroup
-	case "cgroupfs", "systemd":
-		e.systemdCgroup = o.cgroupManager == "systemd"
-	case "disabled":
-		e.noCgroup = true
-		e.store.NoEnginePods = true // in which each container has its own
-	default:
-		return fmt.Errorf("--cgroup-manager %q: must be \"cgroupfs\", \"systemd\" or \"disabled\"", o.cgroupManager)
-	}
-	return nil
+	var err error
+	e.store.Cgroups, err = parseCgroupManager(o.cgroupManager, o.systemdCgroup)
+	return err
 }
 
 // setupRoots settles where state is kept.
