@@ -39,6 +39,13 @@ var podmanOptions = []operation[*podman]{
 			x.Errorf("CapEff %s with CHOWN alone; want 1", one)
 		}
 	}},
+	{name: "keep-groups", runcFails: "crun's annotation, which podman writes for it; runc does not know it", do: func(x *try, p *podman) {
+		args := []string{"setpriv", "--groups", "4321,5432"}
+		args = append(args, p.args("run", "--rm", "--group-add", "keep-groups", podmanImage, "id", "-G")...)
+		if got := p.lab.do(x, args...); got != "0 4321 5432" {
+			x.Errorf("groups: %q; want those of podman's caller", got)
+		}
+	}},
 	{name: "privileged", on: onBoth, do: func(x *try, p *podman) {
 		got := p.do(x, "run", "--rm", "--privileged", podmanImage, "sh", "-c",
 			`grep CapEff /proc/self/status; grep Seccomp: /proc/self/status; mount -t tmpfs none /tmp && echo mounted; ls /dev/kmsg; echo 1 > /proc/sys/net/ipv4/ip_forward && echo written`)
