@@ -25,7 +25,7 @@ func callers() map[string][]row {
 		"CRI-O":      crioRows,
 		"Docker":     dockerRows,
 		"BuildKit":   buildkitRows,
-		"by hand":    slices.Concat(usageRows, logRows, runRows, hookRows, execRows),
+		"by hand":    slices.Concat(usageRows, logRows, runRows, hookRows, execRows, stateRows),
 	}
 }
 
