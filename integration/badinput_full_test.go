@@ -20,6 +20,13 @@ func TestFull(t *testing.T) {
 	bundle := crashPod(t, a, "bundle", ends)
 	oci := filepath.Join(a.dir, "oci")
 	shell(t, oci, ends)
+	sandbox, beside := filepath.Join(a.dir, "sandbox"), filepath.Join(a.dir, "beside")
+	for dir, kind := range map[string]string{sandbox: "sandbox", beside: "container"} {
+		spec := shell(t, dir, ends)
+		spec.Annotations = map[string]string{"io.kubernetes.cri.container-type": kind, "io.kubernetes.cri.sandbox-id": "s"}
+		writeJSON(t, filepath.Join(dir, "config.json"), spec)
+	}
+	rmPod, rmSandbox := []string{"pod", "rm", "p"}, []string{"delete", "s"}
 	for _, root := range []string{a.run, a.lib, a.log} {
 		mkdir(t, root)
 		// What has no limits takes none later, and a limit of 0 is none.
@@ -35,12 +42,15 @@ func TestFull(t *testing.T) {
 		code    int
 		prepare []string
 		undo    []string
+		after   []string // undoes prepare
 	}{
-		{"pod create", []string{"pod", "create", "--share", "net,ipc,uts,pid", "--volume", "disk:/d", "--volume", "memory:/m:memory", "p"}, 1, nil, []string{"pod", "rm", "p"}},
-		{"pod run", []string{"pod", "run", bundle}, 125, nil, nil},
-		{"pod run -d", []string{"pod", "run", "-d", bundle}, 125, nil, []string{"pod", "rm", "-f", "p"}},
-		{"create --pod", []string{"create", "--pod", "p", "-b", oci, "c"}, 1, []string{"pod", "create", "--volume", "disk:/d", "p"}, []string{"delete", "-f", "c"}},
-		{"create", []string{"create", "-b", oci, "c"}, 1, nil, []string{"delete", "-f", "c"}},
+		{"pod create", []string{"pod", "create", "--share", "net,ipc,uts,pid", "--volume", "disk:/d", "--volume", "memory:/m:memory", "p"}, 1, nil, rmPod, nil},
+		{"pod run", []string{"pod", "run", bundle}, 125, nil, nil, nil},
+		{"pod run -d", []string{"pod", "run", "-d", bundle}, 125, nil, []string{"pod", "rm", "-f", "p"}, nil},
+		{"create --pod", []string{"create", "--pod", "p", "-b", oci, "c"}, 1, []string{"pod", "create", "--volume", "disk:/d", "p"}, []string{"delete", "-f", "c"}, rmPod},
+		{"create", []string{"create", "-b", oci, "c"}, 1, nil, []string{"delete", "-f", "c"}, nil},
+		{"create a sandbox", []string{"create", "-b", sandbox, "s"}, 1, nil, rmSandbox, nil},
+		{"create beside a sandbox", []string{"create", "-b", beside, "c"}, 1, []string{"create", "-b", sandbox, "s"}, []string{"delete", "-f", "c"}, rmSandbox},
 	} {
 		if brief() && c.undo != nil {
 			continue
@@ -73,8 +83,8 @@ func TestFull(t *testing.T) {
 				})
 			}
 		}
-		if c.prepare != nil {
-			a.ok(t, "pod", "rm", "p")
+		if c.after != nil {
+			a.ok(t, c.after...)
 		}
 	}
 }

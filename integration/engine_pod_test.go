@@ -179,6 +179,21 @@ func TestEnginePodPlain(t *testing.T) {
 	e.refused(t, []string{`"perhaps"`, "dev.podrt.engine-pods"}, "create", "--bundle", e.bundle(t, s), sandboxID)
 }
 
+// TestEnginePodReadOnly: where podrt may not write, an engine's containers are
+// plain, as with runc.
+func TestEnginePodReadOnly(t *testing.T) {
+	e := newEngine(t)
+	mkdir(t, e.run)
+	mustMount(t, "tmpfs", e.run, "tmpfs", unix.MS_RDONLY, "")
+	pause := e.start(t, sandboxID, criSandbox(""))
+	member := e.start(t, memberID, criContainer(memberID, "app", pause))
+	if inode(t, nsPath(member, "net")) != inode(t, nsPath(pause, "net")) {
+		t.Error("the container did not join what it was told to")
+	}
+	e.must(t, "delete", "--force", sandboxID)
+	e.must(t, "delete", "--force", memberID)
+}
+
 // TestEnginePodByAnnotation: dev.podrt.pod is --pod, and no way around an
 // engine's word.
 func TestEnginePodByAnnotation(t *testing.T) {

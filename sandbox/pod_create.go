@@ -173,7 +173,7 @@ func (s *Store) record(p *Pod) (_ *os.File, retErr error) {
 
 // draft makes the directory of a pod under a name that is none yet, with record
 // and lock, held. The names are locked.
-func (s *Store) draft(p *Pod) (tmp string, lock *os.File, retErr error) {
+func (s *Store) draft(p *Pod) (_ string, _ *os.File, retErr error) {
 	tmp, err := os.MkdirTemp(s.podsDir(), newPrefix)
 	if err != nil {
 		return "", nil, fmt.Errorf("write state: %w", err)
@@ -188,7 +188,7 @@ func (s *Store) draft(p *Pod) (tmp string, lock *os.File, retErr error) {
 			return "", nil, fmt.Errorf("write state: %w", err)
 		}
 	}
-	lock, err = os.OpenFile(filepath.Join(tmp, "lock"), os.O_RDWR|os.O_CREATE|os.O_EXCL|unix.O_CLOEXEC, 0o600)
+	lock, err := os.OpenFile(filepath.Join(tmp, "lock"), os.O_RDWR|os.O_CREATE|os.O_EXCL|unix.O_CLOEXEC, 0o600)
 	if err != nil {
 		return "", nil, fmt.Errorf("write state: %w", err)
 	}
