@@ -61,7 +61,19 @@ func (c *Container) StartInit(p *Process) error { return c.startInit(p, c.lc.Sta
 
 // RunInit is StartInit and Start in one. On an error nothing of the container
 // is left.
-func (c *Container) RunInit(p *Process) error { return c.startInit(p, c.lc.Run) }
+func (c *Container) RunInit(p *Process) error {
+	return c.startInit(p, func(lp *libcontainer.Process) error {
+		if err := c.lc.Start(lp); err != nil {
+			return err
+		}
+		if p.Ready != nil {
+			if err := p.Ready(); err != nil {
+				return err
+			}
+		}
+		return c.lc.Exec()
+	})
+}
 
 func (c *Container) startInit(p *Process, start func(*libcontainer.Process) error) error {
 	lp, err := c.prepare(p, true)

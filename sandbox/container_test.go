@@ -251,6 +251,45 @@ func TestFailedStartLeavesNothing(t *testing.T) {
 	assertEmpty(t, root)
 }
 
+// Ready comes before the command, which does not run if it fails.
+func TestRunInitReady(t *testing.T) {
+	rung.Privileged(t)
+	notReady := errors.New("not ready")
+	for _, want := range []error{nil, notReady} {
+		root := t.TempDir()
+		bundle, spec := busyboxBundle(t, "busybox echo run")
+		c, err := CreateContainer(ContainerConfig{Root: root, ID: "x", Bundle: bundle, Spec: spec})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		p := &Process{Spec: spec.Process, Stdout: &out}
+		p.Ready = func() error {
+			if status, err := c.Status(); err != nil || status != StatusCreated {
+				t.Errorf("status in Ready = %v, %v; want created", status, err)
+			}
+			return want
+		}
+		if err := c.RunInit(p); !errors.Is(err, want) {
+			t.Errorf("RunInit: error %v; want %v", err, want)
+		}
+		ws, _ := p.Wait()
+		if want != nil {
+			if out.Len() != 0 {
+				t.Errorf("the command wrote %q though Ready failed", out.String())
+			}
+			assertEmpty(t, root)
+			continue
+		}
+		if ExitCode(ws) != 0 || out.String() != "run\n" {
+			t.Errorf("exit code %d, output %q; want 0, run", ExitCode(ws), out.String())
+		}
+		if err := c.Delete(patience(t), false); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestExecAndSignal(t *testing.T) {
 	rung.Privileged(t)
 	root := t.TempDir()

@@ -31,6 +31,11 @@ type Process struct {
 	ConsoleSocket *os.File // connected unix socket that gets the terminal's master by SCM_RIGHTS
 	PidfdSocket   *os.File // connected unix socket that gets the process's pidfd by SCM_RIGHTS
 
+	// Ready is called by RunInit when all is set up, the terminal's master sent
+	// among it, and before the container's command runs. With its error the
+	// container ends. nil is none.
+	Ready func() error
+
 	// SubCgroups places a process of StartExec in a cgroup below the
 	// container's: the one key is "", the value a path relative to it.
 	SubCgroups map[string]string

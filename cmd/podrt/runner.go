@@ -94,6 +94,8 @@ func (r *runner) run() (_ int, retErr error) {
 		return -1, err
 	}
 	defer streams.close()
+	// The command finds the terminal as it stays.
+	p.Ready = streams.attach
 	if r.io.pidfdSocket != "" {
 		if p.PidfdSocket, err = dialUnix(r.io.pidfdSocket); err != nil {
 			return -1, err

@@ -11,7 +11,7 @@ import (
 // streams connect a process with this one's standard streams, or with whoever
 // listens on the console socket.
 type streams interface {
-	attach() error // once the process is started
+	attach() error // once the process is set up or started; more than once is as good
 	resize()       // the terminal changed its size
 	close()        // once the process has ended, or was not started; waits for its last output
 }
