@@ -10,7 +10,13 @@ import (
 )
 
 func TestCutLeft(t *testing.T) {
-	rest, left := cutLeft("1..1\r\nok 1 a in 9ms\r\nleft: mount /run/tmp/bats-run-XHNUB7/runc.HknAY6/rootfs\nleft: cgroup /sys/fs/cgroup/test-123\nleft: cgroup /sys/fs/cgroup/test-4\n")
+	rest, left, looked := cutLeft("1..1\r\nok 1 a in 9ms\r\nleft: mount /run/tmp/bats-run-XHNUB7/runc.HknAY6/rootfs\nleft: cgroup /sys/fs/cgroup/test-123\nleft: cgroup /sys/fs/cgroup/test-4\nleft: no more\n")
+	if !looked {
+		t.Error("cutLeft: not looked; want looked")
+	}
+	if _, _, looked := cutLeft("1..1\r\nok 1 a in 9ms\r\n"); looked {
+		t.Error("cutLeft of a run that broke off: looked; want not")
+	}
 	if want := []string{"cgroup /sys/fs/cgroup/test-*", "mount /run/tmp/bats-run*runc*rootfs"}; !slices.Equal(left, want) {
 		t.Errorf("cutLeft = %q; want %q", left, want)
 	}
@@ -34,7 +40,7 @@ func TestTellLeft(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, err := exec.Command("sh", "-c", script).CombinedOutput()
-	if want := "left: cgroup " + dir + "/a\n"; err != nil || string(out) != want {
+	if want := "left: cgroup " + dir + "/a\nleft: no more\n"; err != nil || string(out) != want {
 		t.Errorf("the shell says %q, %v; want %q", out, err, want)
 	}
 }

@@ -74,6 +74,9 @@ func run(ctx context.Context, o *options) error {
 	if os.Geteuid() != 0 {
 		return errors.New("needs root: it makes containers")
 	}
+	if o.shards < 1 {
+		return fmt.Errorf("-shards %d: must be at least 1", o.shards)
+	}
 	dir := filepath.Join(root, o.work)
 	if filepath.IsAbs(o.work) {
 		dir = o.work

@@ -72,6 +72,9 @@ func newPlan(o *options, root, dir string, s *suite) (*plan, error) {
 			if _, worth := at.files[file]; len(only) == 0 && at.files != nil && !worth {
 				continue
 			}
+			if p.baseline != nil && !slices.ContainsFunc(p.baseline.runs, func(f *fileRun) bool { return f.File == file }) {
+				return nil, fmt.Errorf("baseline %q has no file %q", o.baseline, file)
+			}
 			for _, name := range runtimes {
 				rt, ok := p.runtimes[name]
 				if !ok {

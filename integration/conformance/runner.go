@@ -119,19 +119,20 @@ func (r *runner) run(ctx context.Context, j job) (_ *fileRun, retErr error) {
 	if err != nil {
 		return nil, err
 	}
-	text, left := cutLeft(string(said))
+	text, left, looked := cutLeft(string(said))
 	results, planned := parseTAP(text)
 	run := &fileRun{File: j.file, Rung: j.place.name, Runtime: j.runtime.name, Results: results, Took: took}
-	if len(j.only) == 0 || slices.Contains(j.only, tidy) {
-		run.Results = append(run.Results, tidyResult(left))
-	}
 	switch exit := (*exec.ExitError)(nil); {
+	case planned > 0 && len(results) == planned:
 	case ctx.Err() != nil:
 		run.Broken = fmt.Sprintf("broke off after %v: %v", took.Round(time.Second), ctx.Err())
-	case planned == 0 || len(results) < planned:
-		run.Broken = fmt.Sprintf("%d of %d tests ran (%v): see %s", len(results), planned, runErr, log.Name())
 	case runErr != nil && !errors.As(runErr, &exit):
 		return nil, runErr
+	default:
+		run.Broken = fmt.Sprintf("%d of %d tests ran (%v): see %s", len(results), planned, runErr, log.Name())
+	}
+	if looked && (len(j.only) == 0 || slices.Contains(j.only, tidy)) {
+		run.Results = append(run.Results, tidyResult(left))
 	}
 	return run, nil
 }

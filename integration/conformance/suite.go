@@ -61,7 +61,28 @@ func prepare(root, dir string) (*suite, error) {
 	if out, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build the suite's helpers: %w\n%s", err, out)
 	}
+	for _, h := range daemons {
+		if err := detach(filepath.Join(dir, "tests/cmd/_bin", h)); err != nil {
+			return nil, err
+		}
+	}
 	return s, s.images()
+}
+
+// daemons are the helpers that a test starts in the background and ends later,
+// unless it fails between.
+var daemons = []string{"pidfd-kill", "recvtty", "seccompagent"}
+
+// detach puts a script before a helper that closes what it would inherit of
+// bats: it reads pipes to their end, and would wait for a helper that a failed
+// test has left.
+func detach(path string) error {
+	if err := os.Rename(path, path+".program"); err != nil {
+		return err
+	}
+	return os.WriteFile(path, []byte(`#!/bin/sh
+exec "$0.program" "$@" 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
+`), 0o755)
 }
 
 // images makes the images, and has the suite find them. Its own script would
