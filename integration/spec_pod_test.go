@@ -115,6 +115,7 @@ func TestSpecPodRefuses(t *testing.T) {
 	nativeOnly(t)
 	w := newWorld(t)
 	w.create(t, "p", "--share", "net,ipc,uts,time")
+	w.create(t, "u", "--share", "net,user", "--uidmap", "0:100000:65536", "--gidmap", "0:100000:65536")
 	for name, tt := range map[string]struct {
 		change func(*specs.Spec)
 		words  []string
@@ -122,11 +123,21 @@ func TestSpecPodRefuses(t *testing.T) {
 		"network devices": {func(s *specs.Spec) { s.Linux.NetDevices = map[string]specs.LinuxNetDevice{"lo": {}} }, []string{"linux.netDevices", "not the container's own"}},
 		"sysctl":          {func(s *specs.Spec) { s.Linux.Sysctl = map[string]string{"net.core.somaxconn": "5"} }, []string{"linux.sysctl", "net.core.somaxconn"}},
 		"time offsets":    {func(s *specs.Spec) { s.Linux.TimeOffsets = map[string]specs.LinuxTimeOffset{"boottime": {Secs: 1}} }, []string{"linux.timeOffsets", "time namespace"}},
+		"groups of the caller, in a user namespace": {func(s *specs.Spec) {
+			s.Annotations = map[string]string{"run.oci.keep_original_groups": "1"}
+		}, []string{"run.oci.keep_original_groups", "user namespace"}},
+		"mappings of ids, in a user namespace": {func(s *specs.Spec) {
+			s.Linux.UIDMappings = []specs.LinuxIDMapping{{Size: 1}}
+		}, []string{"linux.uidMappings", "user namespace"}},
 		"another network": {func(s *specs.Spec) { setNamespacePath(s, specs.NetworkNamespace, "/proc/self/ns/net") }, []string{"network", "contradicts"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			dir := w.bundle(t, w.serve("p", "c", tt.change))
-			w.fails(t, 1, tt.words, "create", "--pod", "p", "--bundle", dir, "c")
+			pod := "p"
+			if strings.Contains(name, "user namespace") {
+				pod = "u"
+			}
+			dir := w.bundle(t, w.serve(pod, "c", tt.change))
+			w.fails(t, 1, tt.words, "create", "--pod", pod, "--bundle", dir, "c")
 			if _, err := os.Stat(filepath.Join(w.run, "containers", "c")); err == nil {
 				t.Error("the container was made")
 			}

@@ -62,6 +62,10 @@ func (p *Pod) join(spec *specs.Spec, name string, volumes []VolumeMount) error {
 		if len(l.UIDMappings)+len(l.GIDMappings) > 0 {
 			return errors.New("linux.uidMappings: the pod has a user namespace; its mappings are the containers'")
 		}
+		if keepsGroups(spec.Annotations) {
+			// The root of the user namespace cannot walk to the pod's files.
+			return errors.New("annotation " + AnnotationKeepGroups + ": not possible in a pod with a user namespace")
+		}
 	}
 	if _, ok := p.pin(nsenter.UTS); ok || p.usesHost(nsenter.UTS) {
 		// The pod's was set when the namespace was made.
