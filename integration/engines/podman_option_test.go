@@ -45,6 +45,10 @@ var podmanOptions = []operation[*podman]{
 		if got := p.lab.do(x, args...); got != "0 4321 5432" {
 			x.Errorf("groups: %q; want those of podman's caller", got)
 		}
+		args = append([]string{"setpriv", "--groups", "4321"}, p.args("run", "--rm", "--uidmap", "0:200000:5000", "--group-add", "keep-groups", podmanImage, "id", "-G")...)
+		if got := p.lab.do(x, args...); got != "0 65534" {
+			x.Errorf("groups in a user namespace: %q; want one that is not mapped", got)
+		}
 	}},
 	{name: "privileged", on: onBoth, do: func(x *try, p *podman) {
 		got := p.do(x, "run", "--rm", "--privileged", podmanImage, "sh", "-c",
