@@ -132,7 +132,7 @@ func TestArguments(t *testing.T) {
 	if err := os.Symlink(os.Getenv(binEnv), link); err != nil {
 		t.Fatal(err)
 	}
-	random := rand.New(rand.NewPCG(1, 2))
+	random := rand.New(rand.NewPCG(uint64(n), 1)) // another number, other lines
 	lines := make(chan []string)
 	var wg sync.WaitGroup
 	for range 2 {

@@ -52,6 +52,24 @@ var logRows = []row{
 				s.fact("standard error", jsonCode.ReplaceAllString(s.normal(r.stderr), ""))
 				s.fact("exit code", r.code)
 			}
+			// Warnings, too, are runc's: on the way to an error, and after a success.
+			for _, command := range []string{"exit 0", "nonexistent"} {
+				for _, kind := range hookKinds {
+					s.hooksOf(command, `echo "why $1" >&2; exit 3`, 0, kind)
+					if command != "exit 0" {
+						s.configure("", func(c *spec) { c.Process.Args = []string{command} })
+					}
+					for _, args := range [][]string{{"run", "c1"}, {"create", "c1"}, {"delete", "-f", "c1"}} {
+						r := s.run(s.bare(append([]string{"--root", s.root}, args...)...))
+						s.fact(command+" "+kind, strings.Join(args, " "))
+						s.fact("exit code", r.code)
+						s.fact("standard error", r.stderr)
+					}
+					if command != "exit 0" {
+						break
+					}
+				}
+			}
 		},
 	},
 	{
