@@ -64,7 +64,7 @@ test-native: bin/podrt bin/rung bin/probe ## privileged tests in a private mount
 test-vm: bin/podrt bin/rung bin/probe ## privileged tests in a VM with full cgroup v2
 	$(GOTEST) -p 1 -exec '$(CURDIR)/bin/rung vm -shards 2' $(PRIVILEGED)
 	PODRT_VM='-shards 2' $(GOTEST) -p 1 -timeout 30m $(CLIMBERS)
-	PODRT_VM='-systemd -shards 2' $(GOTEST) -run '^TestSystemd' ./integration
+	PODRT_VM='-systemd -shards 2' $(GOTEST) -p 1 -timeout 30m -run '^TestSystemd' ./integration ./integration/engines
 	PODRT_RUNG_WANT=vm $(GOTEST) ./integration/vm
 
 test-conformance: build bin/tools/runc ## runc's own suite natively: podrt passes what is committed that runc passes

@@ -67,7 +67,7 @@ func newPodman(x *try, l *lab) *podman {
 
 // configureContainers has podman and buildah keep their state in the lab.
 func configureContainers(x *try, l *lab) {
-	conf := l.write(x, "containers.conf", fmt.Sprintf(podmanConf, l.runtime.name, os.Getenv(binEnv), debianRunc))
+	conf := writePodmanConf(x, l, podmanConf)
 	storage := l.write(x, "storage.conf", fmt.Sprintf("[storage]\ndriver = \"overlay\"\ngraphroot = %q\nrunroot = %q\n", l.path("root"), l.path("run")))
 	l.env = append(l.env, "CONTAINERS_CONF="+conf, "CONTAINERS_STORAGE_CONF="+storage)
 	x.Cleanup(func(t *testing.T) {
@@ -77,6 +77,11 @@ func configureContainers(x *try, l *lab) {
 			t.Errorf("unmount the storage: %v", err)
 		}
 	})
+}
+
+// writePodmanConf writes a containers.conf for the lab's runtime.
+func writePodmanConf(x *try, l *lab, conf string) string {
+	return l.write(x, "containers.conf", fmt.Sprintf(conf, l.runtime.name, os.Getenv(binEnv), debianRunc))
 }
 
 // podmanConf is what a lab needs: no systemd, no user's session, no network
