@@ -28,7 +28,16 @@ parameter that is initially set to call the "sh" command when the container is
 started, in the directory "rootfs" of the bundle.
 
 With --rootless the specification is one for a container that an ordinary user
-starts: in a user namespace, with that user as its root.`,
+starts: in a user namespace, with that user as its root.
+
+EXAMPLE:
+The following makes a bundle of a root filesystem in a tar archive, and runs the
+shell in it:
+
+       # mkdir -p bundle/rootfs
+       # tar -C bundle/rootfs -xf root.tar
+       # podrt spec --bundle bundle
+       # podrt run --bundle bundle container1`,
 		flags: func(f *flags) {
 			f.String(&bundle, "bundle, b", "path to the root of the bundle directory")
 			f.Bool(&rootless, "rootless", "generate a configuration for a rootless container")
