@@ -88,7 +88,10 @@ func parseClaim(annotations map[string]string, id string) *engineClaim {
 		}
 		switch kind {
 		case d.sandbox:
-			if c.sandboxID == "" { // docker's sandboxes do not repeat their id
+			// Docker's sandboxes do not repeat their id. Of the others it is asked, for
+			// it is what the author of an image or a pod, whose annotations may be
+			// passed on, cannot know.
+			if d.engine == "docker" {
 				c.sandboxID, c.key = id, d.kind
 			}
 			if c.sandboxID != id {

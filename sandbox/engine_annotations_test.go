@@ -146,6 +146,7 @@ func TestParseClaimOdd(t *testing.T) {
 		want   func(*engineClaim) bool
 	}{
 		{"another's sandbox", nil, testContainer, nil},
+		{"sandbox of no name", map[string]string{"io.kubernetes.cri.sandbox-id": ""}, testSandbox, nil},
 		{"no type", map[string]string{"io.kubernetes.cri.container-type": ""}, testSandbox, nil},
 		{"unknown type", map[string]string{"io.kubernetes.cri.container-type": "pod"}, testSandbox, nil},
 		{"container of nothing", map[string]string{"io.kubernetes.cri.container-type": "container", "io.kubernetes.cri.sandbox-id": ""}, testSandbox, nil},

@@ -15,7 +15,7 @@ import (
 
 // Annotations that podrt adds to the containers of a pod.
 const (
-	AnnotationPod       = "dev.podrt.pod"            // UID of the pod
+	AnnotationPod       = "dev.podrt.pod"            // UID of the pod; in a bundle, which pod to join
 	AnnotationPodName   = "dev.podrt.pod.name"       // its name
 	AnnotationContainer = "dev.podrt.container.name" // name of the container in its pod
 )

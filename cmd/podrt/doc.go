@@ -28,7 +28,9 @@
 // passes that shall have plain containers only (containerd: a wrapper; podman and
 // CRI-O: runtime arguments). Naming two pods, in whatever way, is an error: the
 // author of a Kubernetes pod may write annotations, and must not get into a pod
-// that was made by hand. An engine's pod is looked at, paused, resumed and killed
+// that was made by hand. An engine that passes annotations of images on, as podman
+// does, lets images name one all the same: `podrt features` lists dev.podrt. among
+// what may be unsafe. An engine's pod is looked at, paused, resumed and killed
 // by `podrt pod`; stop, start and rm are the engine's, but rm -f removes it with
 // its containers.
 //
