@@ -1,7 +1,6 @@
 package engines
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 )
@@ -58,15 +57,18 @@ var podmanPods = []operation[*podman]{
 				x.Errorf("namespaces %q, %q, %q; want shared: %v", line, second[i], third[i], shared)
 			}
 		}
-		p.podStatus(x, "web", "Running")
+		if got := p.do(x, "generate", "kube", "web"); !strings.Contains(got, "kind: Pod") || !strings.Contains(got, "name: server") {
+			x.Errorf("generate kube: %q; want a pod", got)
+		}
+		p.podStatus(x, "Running")
 		p.do(x, "pod", "pause", "web")
-		p.podStatus(x, "web", "Paused")
+		p.podStatus(x, "Paused")
 		p.do(x, "pod", "unpause", "web")
-		p.podStatus(x, "web", "Running")
+		p.podStatus(x, "Running")
 		p.do(x, "pod", "stop", "--time", "0", "web")
-		p.podStatus(x, "web", "Exited")
+		p.podStatus(x, "Exited")
 		p.do(x, "pod", "start", "web")
-		p.podStatus(x, "web", "Running")
+		p.podStatus(x, "Running")
 		p.do(x, "pod", "kill", "web")
 		x.eventually("the pod's end", func() bool {
 			return p.do(x, "pod", "inspect", "--format", "{{.State}}", "web") == "Exited"
@@ -99,29 +101,13 @@ var podmanPods = []operation[*podman]{
 			p.do(x, "run", "--rm", "--pod", "parent", podmanImage, "sh", "-c", "echo > /dev/null")
 		},
 	},
-	{name: "play-kube", allFail: deniesDevices, do: func(x *try, p *podman) {
-		manifest := p.write(x, "pod.yaml", fmt.Sprintf(kubePod, podmanImage, podmanImage))
-		x.Cleanup(func(t *testing.T) {
-			for _, fault := range attempt(t, func(x *try) { p.removePod(x, "kube") }) {
-				t.Errorf("clean up: %s", fault)
-			}
-		})
-		p.do(x, "play", "kube", "--network", "none", manifest)
-		x.eventually("the writer", func() bool { return p.try(x, "exec", "kube-reader", "cat", "/data/file").out == "written" })
-		if got := p.do(x, "exec", "kube-reader", "sh", "-c", "echo $SAID; id -u"); got != "yes\n1000" {
-			x.Errorf("exec: %q; want yes, 1000", got)
-		}
-		if got := p.do(x, "generate", "kube", "kube"); !strings.Contains(got, "name: kube") || !strings.Contains(got, "kind: Pod") {
-			x.Errorf("generate kube: %q; want a pod", got)
-		}
-		p.do(x, "play", "kube", "--down", manifest)
-	}},
+	{name: "play-kube", allFail: deniesDevices, do: playKube},
 }
 
-// podStatus looks whether the pod is as it should be.
-func (p *podman) podStatus(x *try, name, want string) {
-	if got := p.do(x, "pod", "inspect", "--format", "{{.State}}", name); got != want {
-		x.Errorf("pod %s is %q; want %q", name, got, want)
+// podStatus looks whether the pod "web" is as it should be.
+func (p *podman) podStatus(x *try, want string) {
+	if got := p.do(x, "pod", "inspect", "--format", "{{.State}}", "web"); got != want {
+		x.Errorf("the pod is %q; want %q", got, want)
 	}
 }
 

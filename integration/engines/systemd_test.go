@@ -2,6 +2,7 @@ package engines
 
 import (
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,7 +15,7 @@ func TestSystemdPodman(t *testing.T) {
 	rung.Privileged(t)
 	// It stays, as podman's cgroup without systemd does.
 	t.Cleanup(func() { _ = exec.Command("systemctl", "stop", "machine.slice").Run() })
-	compare(t, newSystemdPodman, podmanSystemd...)
+	compare(t, newSystemdPodman, slices.Concat(podmanSystemd, podmanSystemdPods)...)
 }
 
 func newSystemdPodman(x *try, l *lab) *podman {
