@@ -18,6 +18,7 @@ var (
 	listedPid    = regexp.MustCompile(`(?m)^(\S+ +)(\d{2,7} +)(created|running|paused)`)
 	nsexecPid    = regexp.MustCompile(`nsexec-(\d)\[\d+\]`)
 	sockets      = regexp.MustCompile(`/tmp/contract\d+`)
+	pidList      = regexp.MustCompile(`\d+(,\d+)*`)
 	podrtWord    = regexp.MustCompile(`\bpodrt\b`)
 )
 
