@@ -12,7 +12,9 @@ var podmanLimits = []operation[*podman]{
 			"--ulimit", "nofile=64:64", "--oom-score-adj", "-500", podmanImage, "sleep", "1000")
 		cgroup := p.cgroup(x, "box")
 		for file, want := range map[string]string{
-			"memory.max": "67108864", "memory.swap.max": "67108864", "pids.max": "50", "cpu.max": "50000 100000", "cpu.weight": "20", "cpuset.cpus": "0",
+			"memory.max": "67108864", "memory.swap.max": "67108864", "pids.max": "50", "cpu.max": "50000 100000", "cpuset.cpus": "0",
+			// Newer runcs turn shares into weights by another curve.
+			"cpu.weight": map[string]string{"podrt": "59", "runc": "20"}[p.runtime.name],
 		} {
 			p.wantFile(x, cgroup+"/"+file, want)
 		}
