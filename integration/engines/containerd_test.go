@@ -55,7 +55,7 @@ func newContainerd(x *try, l *lab) *containerd {
 	removeParent(x, c.namespace())
 	isNative := rung.Current() == rung.Native
 	config := fmt.Sprintf(containerdTop, l.path("root"), l.path("state")) +
-		l.setting(x, "containerd.toml") +
+		l.setting(x, "containerd.toml") + l.runtimeOptions +
 		fmt.Sprintf(containerdTables, c.socket, l.path("t.sock"), containerdImage, isNative, l.path("cni"))
 	l.env = append(l.env, "CONTAINERD_ADDRESS="+c.socket, "CONTAINERD_NAMESPACE="+c.namespace())
 	c.daemon = l.startDaemon(x, c.ready(), "containerd", "--log-level", "warn", "--config", l.write(x, "config.toml", config))

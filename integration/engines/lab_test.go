@@ -30,6 +30,9 @@ type lab struct {
 	runtime ociRuntime
 	// env is for all commands, after the test's own environment.
 	env []string
+	// runtimeOptions are more lines for the last table of containerd.toml, that
+	// of the runtime's options.
+	runtimeOptions string
 }
 
 // newLab makes the directory, and removes it when the engine's tests end, after

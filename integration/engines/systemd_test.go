@@ -18,6 +18,37 @@ func TestSystemdPodman(t *testing.T) {
 	compare(t, newSystemdPodman, slices.Concat(podmanSystemd, podmanSystemdPods)...)
 }
 
+// TestSystemdCRI: containerd's CRI plugin with systemd's cgroups.
+func TestSystemdCRI(t *testing.T) {
+	rung.NeedSystemd(t)
+	rung.Privileged(t)
+	removePodrtRun(t)
+	t.Cleanup(func() { _ = exec.Command("systemctl", "stop", "podrt.slice").Run() })
+	compare(t, newSystemdKubelet, criSystemd...)
+}
+
+func newSystemdKubelet(x *try, l *lab) *kubelet {
+	l.runtimeOptions = "    SystemdCgroup = true\n"
+	return newKubelet(x, l)
+}
+
+var criSystemd = []operation[*kubelet]{
+	{name: "systemd", on: inVM, do: func(x *try, k *kubelet) {
+		p := k.run(x, "systemd", object{"cgroupParent": "podrt-pods.slice", "securityContext": namespaces(criContainer)})
+		c := p.start(x, "a", object{"linux": object{"resources": object{"memoryLimitInBytes": 64 << 20}}}, "sleep", "1000")
+		unit := "cri-containerd-" + c.id + ".scope"
+		if got, want := cgroup(x, k.pid(x, c.id)), "/sys/fs/cgroup/podrt.slice/podrt-pods.slice/"+unit; got != want {
+			x.Errorf("cgroup %s; want %s", got, want)
+		}
+		wantUnit(x, unit, "MemoryMax=67108864 ActiveState=active")
+		k.call(x, "UpdateContainerResources", object{"containerId": c.id, "linux": object{"memoryLimitInBytes": 48 << 20}}, nil)
+		wantUnit(x, unit, "MemoryMax=50331648")
+		p.remove(x)
+		wantUnit(x, unit, "ActiveState=inactive LoadState=not-found")
+		wantUnit(x, "cri-containerd-"+p.id+".scope", "ActiveState=inactive LoadState=not-found")
+	}},
+}
+
 func newSystemdPodman(x *try, l *lab) *podman {
 	p := newPodman(x, l)
 	writePodmanConf(x, l, strings.Replace(podmanConf, `"cgroupfs"`, `"systemd"`, 1))
@@ -33,7 +64,7 @@ var podmanSystemd = []operation[*podman]{
 		if want := "/sys/fs/cgroup/machine.slice/" + unit; dir != want && dir != want+"/container" {
 			x.Errorf("cgroup %s; want %s", dir, want)
 		}
-		p.wantUnit(x, unit, "MemoryMax=67108864 TasksMax=50 ActiveState=active")
+		wantUnit(x, unit, "MemoryMax=67108864 TasksMax=50 ActiveState=active")
 		p.wantFile(x, "/sys/fs/cgroup/machine.slice/"+unit+"/pids.max", "50")
 		if got := p.do(x, "exec", "box", "echo", "hello"); got != "hello" {
 			x.Errorf("exec: %q; want hello", got)
@@ -41,12 +72,12 @@ var podmanSystemd = []operation[*podman]{
 		p.do(x, "pause", "box")
 		p.do(x, "unpause", "box")
 		p.do(x, "rm", "--force", "--time", "0", "box")
-		p.wantUnit(x, unit, "ActiveState=inactive LoadState=not-found")
+		wantUnit(x, unit, "ActiveState=inactive LoadState=not-found")
 	}},
 }
 
 // wantUnit looks whether a unit has the properties, NAME=VALUE.
-func (p *podman) wantUnit(x *try, unit, want string) {
+func wantUnit(x *try, unit, want string) {
 	for _, property := range strings.Fields(want) {
 		name, _, _ := strings.Cut(property, "=")
 		x.eventually(unit+" "+property, func() bool {
