@@ -45,6 +45,9 @@ func TestPodCheckpointRefused(t *testing.T) {
 	w.create(t, "shm")
 	w.add(t, "shm", "a").stay(t, "sysv-shm-hold", "77")
 	refuse("shm-a", "has attached System V shared memory, which is the pod's")
+	w.create(t, "net")
+	w.add(t, "net", "a")
+	w.fails(t, 1, []string{`connections of pod "net" are kept only while its network is shut`}, "checkpoint", "--tcp-established", "--image-path", images, "net-a")
 	w.ok(t, "pod", "pause", "shm")
 	refuse("shm-a", `pod "shm" is paused; resume it first`)
 	w.ok(t, "pod", "resume", "shm")
@@ -90,7 +93,16 @@ func TestPodCheckpointRestore(t *testing.T) {
 			t.Fatalf("exit code %d; want 0: %v", r.code, r)
 		}
 	}
+	ns := filepath.Join(w.run, "pods", uid, "ns")
+	open := func(after string) {
+		t.Helper()
+		out, err := exec.Command("nsenter", "--net="+ns+"/net", "nft", "list", "ruleset").CombinedOutput()
+		if err != nil || strings.Contains(string(out), "CRIU") {
+			t.Errorf("rules in the pod's network after the %s: %v:\n%s\nwant none of CRIU's", after, err, out)
+		}
+	}
 	criu("checkpoint", "--image-path", images)
+	open("checkpoint")
 	at := count()
 	if all := w.inspect(t, "p").Containers; len(all) != 1 {
 		t.Errorf("containers of the pod after the checkpoint = %+v; want the neighbour alone", all)
@@ -100,7 +112,6 @@ func TestPodCheckpointRestore(t *testing.T) {
 	w.fails(t, 1, []string{`of container "c" in pod "p"`, "--pod"}, append(restore, "c")...)
 
 	// What the pod's other containers have done meanwhile stays.
-	ns := filepath.Join(w.run, "pods", uid, "ns")
 	for _, argv := range [][]string{
 		{"nsenter", "--uts=" + ns + "/uts", "hostname", "renamed"},
 		{"nsenter", "--ipc=" + ns + "/ipc", "ipcrm", "-S", "7"},
@@ -110,6 +121,7 @@ func TestPodCheckpointRestore(t *testing.T) {
 		}
 	}
 	criu(append(restore, "--pod", "p")...)
+	open("restore")
 	eventually(t, "the count goes on", func() bool { return count() > at+1 })
 	neighbour.want(t, "renamed (none)", "hostname")
 	neighbour.refused(t, "ENOENT", "sem-get", "7")

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/podrt/podrt/netsetup"
 	"github.com/podrt/podrt/nsenter"
 )
 
@@ -48,7 +49,7 @@ func (s *Store) Checkpoint(c *Container, o *CheckpointOptions) error {
 	if err := p.checkCheckpoint(c, o); err != nil {
 		return fmt.Errorf("checkpoint container %q: %w", c.ID(), err)
 	}
-	if err := c.Checkpoint(o); err != nil || o.PreDump {
+	if err := errors.Join(c.Checkpoint(o), p.unlockNetwork()); err != nil || o.PreDump {
 		return err
 	}
 	if err := p.dropSharedIPC(o.ImagesDirectory); err != nil {
@@ -98,7 +99,7 @@ func (s *Store) Restore(c *Container, p *Process, o *CheckpointOptions) error {
 	if pod == nil {
 		return c.Restore(p, o)
 	}
-	return pod.keepNames(func() error { return c.Restore(p, o) })
+	return pod.keepNames(func() error { return errors.Join(c.Restore(p, o), pod.unlockNetwork()) })
 }
 
 // handMadePodOf returns the pod that the container is in; nil if it is in none,
@@ -130,6 +131,9 @@ func (p *Pod) checkCheckpoint(c *Container, o *CheckpointOptions) error {
 			return fmt.Errorf("pod %q shares its %s namespace, which CRIU cannot join: %w", p.Name(), kind, errors.ErrUnsupported)
 		}
 	}
+	if _, ok := p.pin(nsenter.Net); ok && o.TcpEstablished {
+		return fmt.Errorf("connections of pod %q are kept only while its network is shut, for its other containers too: %w", p.Name(), errors.ErrUnsupported)
+	}
 	if rec := p.rec.Spec.container(c.Annotations()[AnnotationContainer]); rec != nil && !o.LeaveRunning && !o.PreDump {
 		// Its end would be one to the pod's monitor, and its place the monitor's to fill.
 		return fmt.Errorf("it belongs to the bundle of pod %q, which podrt runs: only with --leave-running", p.Name())
@@ -138,6 +142,16 @@ func (p *Pod) checkCheckpoint(c *Container, o *CheckpointOptions) error {
 		return checkSharedMemory(c)
 	}
 	return nil
+}
+
+// unlockNetwork opens the pod's network, which CRIU shuts for all of the pod,
+// and after a checkpoint leaves so.
+func (p *Pod) unlockNetwork() error {
+	pin, ok := p.pin(nsenter.Net)
+	if !ok {
+		return nil
+	}
+	return netsetup.Unlock(pin.Path)
 }
 
 // checkSharedMemory: CRIU attaches only such segments of System V shared memory
