@@ -11,7 +11,7 @@ var (
 	logTime      = regexp.MustCompile(`time="[^"]*"`)
 	jsonTime     = regexp.MustCompile(`"time":"[^"]*"`)
 	jsonCode     = regexp.MustCompile(`"code":"[a-z-]+",`)
-	logPlace     = regexp.MustCompile(` func="[^"]*" file="[^"]*"`)
+	logPlace     = regexp.MustCompile(` func="[^"]*" file="[^"]*"|"file":"[^"]*","func":"[^"]*",`)
 	created      = regexp.MustCompile(`20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z( *)`)
 	createdTitle = regexp.MustCompile(`CREATED +OWNER`)
 	jsonPid      = regexp.MustCompile(`"pid": ?[1-9]\d*`)
