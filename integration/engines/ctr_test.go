@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/podrt/podrt/integration/rung"
 )
 
@@ -61,8 +63,9 @@ func (c *containerd) status(x *try, name string) string {
 	return ""
 }
 
-func (c *containerd) awaitStatus(x *try, name, want string) {
-	x.eventually(fmt.Sprintf("task %s is %s", name, want), func() bool { return c.status(x, name) == want })
+// awaitStop waits for the end of the task.
+func (c *containerd) awaitStop(x *try, name string) {
+	x.eventually("the end of task "+name, func() bool { return c.status(x, name) == "STOPPED" })
 }
 
 var ctrOperations = []operation[*containerd]{
@@ -146,7 +149,7 @@ var ctrOperations = []operation[*containerd]{
 			return c.tryCtr(x, "task", "exec", "--exec-id", "t", "kill", "cat", "/up").code == 0
 		})
 		c.ctr(x, "task", "kill", "--signal", "SIGTERM", "kill")
-		c.awaitStatus(x, "kill", "STOPPED")
+		c.awaitStop(x, "kill")
 		if r := c.tryCtr(x, "task", "kill", "kill"); r.code == 0 || !strings.Contains(r.stderr, "not found") {
 			x.Errorf("kill of what has ended: %s; want not found", r)
 		}
@@ -157,7 +160,7 @@ var ctrOperations = []operation[*containerd]{
 	{name: "kill-all", do: func(x *try, c *containerd) {
 		c.detach(x, "all", containerdImage, "all", "sh", "-c", "trap '' TERM; sleep 1000 & wait")
 		c.ctr(x, "task", "kill", "--signal", "SIGKILL", "--all", "all")
-		c.awaitStatus(x, "all", "STOPPED")
+		c.awaitStop(x, "all")
 	}},
 	{name: "delete", do: func(x *try, c *containerd) {
 		c.detach(x, "delete", containerdImage, "delete", "sleep", "1000")
@@ -183,7 +186,7 @@ var ctrOperations = []operation[*containerd]{
 			return err == nil && orphan > 0
 		})
 		c.ctr(x, "task", "kill", "--signal", "SIGKILL", "hostpid")
-		c.awaitStatus(x, "hostpid", "STOPPED")
+		c.awaitStop(x, "hostpid")
 		x.eventually("the end of the second process", func() bool { return !alive(orphan) })
 	}},
 	{name: "events", do: func(x *try, c *containerd) {
@@ -201,6 +204,38 @@ var ctrOperations = []operation[*containerd]{
 			return true
 		})
 	}},
+	{name: "checkpoint", on: inVM, do: func(x *try, c *containerd) {
+		const ref = "podrt.test/checkpoint:1"
+		restoreCgroupOptions(x)
+		// What it counts is in its memory only.
+		c.detach(x, "counter", containerdImage, "counter", "sh", "-c", "i=0; while :; do i=$((i+1)); echo $i >/count; sleep 0.1; done")
+		count := func(name, exec string) int {
+			r := c.tryCtr(x, "task", "exec", "--exec-id", exec, name, "cat", "/count")
+			n, _ := strconv.Atoi(r.out)
+			return n
+		}
+		x.eventually("it counts", func() bool { return count("counter", "e") > 3 })
+		c.ctr(x, "container", "checkpoint", "--rw", "--task", "counter", ref)
+		seen := count("counter", "e")
+		// The cgroup that both are to have must be free.
+		c.ctr(x, "task", "kill", "--signal", "SIGKILL", "counter")
+		c.awaitStop(x, "counter")
+		c.ctr(x, "task", "delete", "counter")
+		x.Cleanup(func(t *testing.T) {
+			for _, fault := range attempt(t, func(x *try) {
+				c.tryCtr(x, "task", "delete", "--force", "restored")
+				c.tryCtr(x, "container", "delete", "restored")
+				c.ctr(x, "image", "delete", ref)
+			}) {
+				t.Errorf("clean up: %s", fault)
+			}
+		})
+		c.ctr(x, "container", "restore", "--rw", "--live", "restored", ref)
+		if got := c.status(x, "restored"); got != "RUNNING" {
+			x.Errorf("status %q after restore; want RUNNING", got)
+		}
+		x.eventually("it counts on", func() bool { return count("restored", "r") > seen })
+	}},
 	{name: "metrics", on: inVM, do: func(x *try, c *containerd) {
 		c.detach(x, "metrics", "--memory-limit", "67108864", containerdImage, "metrics", "sleep", "1000")
 		got := strings.Join(strings.Fields(c.ctr(x, "task", "metrics", "metrics")), " ")
@@ -210,6 +245,17 @@ var ctrOperations = []operation[*containerd]{
 			}
 		}
 	}},
+}
+
+// restoreCgroupOptions gives the cgroup tree at the end the options of the VM
+// back: criu mounts it as well, without any, and then all mounts of it have none.
+func restoreCgroupOptions(x *try) {
+	x.Cleanup(func(t *testing.T) {
+		flags := uintptr(unix.MS_REMOUNT | unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC | unix.MS_RELATIME)
+		if err := unix.Mount("", "/sys/fs/cgroup", "", flags, "nsdelegate,memory_recursiveprot"); err != nil {
+			t.Errorf("remount the cgroup tree: %v", err)
+		}
+	})
 }
 
 // alive reports whether the process exists and is no zombie.
