@@ -27,7 +27,10 @@ func TestPodman(t *testing.T) {
 // removeLibpodParent removes at the test's end the cgroup that podman makes for
 // all of its containers, and keeps.
 func removeLibpodParent(t *testing.T) {
-	t.Cleanup(func() { removeCgroup(t, "/sys/fs/cgroup/libpod_parent") })
+	t.Cleanup(func() {
+		removeCgroup(t, "/sys/fs/cgroup/libpod_parent")
+		removeCgroup(t, "/sys/fs/cgroup/podman_probe")
+	})
 }
 
 // removeCgroup removes a parent of podman's containers, if there is one. Their
