@@ -40,6 +40,11 @@ func (c *Container) Update(u *Update) error {
 	res.Unified = u.Resources.Unified
 	// Others may have added devices to what the container was made with.
 	res.SkipDevices = true
+	if idleWithWeight(&res) {
+		// There the way back is none, as with runc: the kernel takes no weight
+		// for an idle cgroup, but idle it shall be.
+		*c.lc.Config().Cgroups.Resources = res
+	}
 
 	if u.L3CacheSchema != "" && !intelrdt.IsCATEnabled() {
 		return errors.New("Intel RDT/CAT: l3 cache schema is not enabled")
@@ -61,6 +66,12 @@ func (c *Container) Update(u *Update) error {
 		config.IntelRdt = &rdt
 	}
 	return c.lc.Set(config)
+}
+
+// idleWithWeight tells whether a cgroup is to be idle and to have a weight.
+func idleWithWeight(res *lccgroups.Resources) bool {
+	idle := res.CPUIdle != nil && *res.CPUIdle == 1 || res.Unified["cpu.idle"] == "1"
+	return idle && (res.CpuWeight != 0 || res.Unified["cpu.weight"] != "")
 }
 
 func updateMemory(res *lccgroups.Resources, m *specs.LinuxMemory) {

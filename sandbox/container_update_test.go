@@ -1,10 +1,14 @@
 package sandbox
 
 import (
+	"os"
+	"strings"
 	"testing"
 
 	"github.com/opencontainers/cgroups"
 	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/podrt/podrt/integration/rung"
 )
 
 func TestUpdateQuotaAndPeriod(t *testing.T) {
@@ -68,5 +72,70 @@ func TestUpdateDevices(t *testing.T) {
 	}
 	if r := res.BlkioThrottleReadBpsDevice; len(r) != 1 || r[0].Rate != 7 {
 		t.Errorf("throttled devices = %+v; want one of rate 7", r)
+	}
+}
+
+// The kernel takes no weight for an idle cgroup. An update to both fails, as
+// with runc, and as with runc the cgroup is idle then.
+func TestUpdateIdleWithWeight(t *testing.T) {
+	rung.Privileged(t)
+	rung.NeedController(t, "cpu")
+	root := t.TempDir()
+	bundle, spec := busyboxBundle(t, "busybox sleep 1000")
+	c, err := CreateContainer(ContainerConfig{Root: root, ID: "idle", Bundle: bundle, Spec: spec})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &Process{Spec: spec.Process}
+	if err := c.RunInit(p); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := DeleteContainer(patience(t), root, "idle", true); err != nil {
+			t.Error(err)
+		}
+		_, _ = p.Wait()
+	}()
+	shares, idle := uint64(200), int64(1)
+	for _, tt := range []struct {
+		resources specs.LinuxResources
+		fails     bool
+		want      string // of cpu.idle
+	}{
+		{specs.LinuxResources{CPU: &specs.LinuxCPU{Shares: &shares}}, false, "0"},
+		{specs.LinuxResources{CPU: &specs.LinuxCPU{Shares: &shares, Idle: &idle}}, true, "1"},
+		{specs.LinuxResources{CPU: &specs.LinuxCPU{Idle: &idle}}, false, "1"},
+	} {
+		// As another process would, which update is.
+		loaded, err := LoadContainer(root, "idle")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := loaded.Update(&Update{Resources: tt.resources}); (err != nil) != tt.fails {
+			t.Errorf("Update(%+v): error %v; want one: %t", *tt.resources.CPU, err, tt.fails)
+		}
+		b, err := os.ReadFile("/sys/fs/cgroup/idle/cpu.idle")
+		if got := strings.TrimSpace(string(b)); err != nil || got != tt.want {
+			t.Errorf("after Update(%+v): cpu.idle %q, %v; want %q", *tt.resources.CPU, got, err, tt.want)
+		}
+	}
+}
+
+func TestIdleWithWeight(t *testing.T) {
+	one, zero := int64(1), int64(0)
+	for _, tt := range []struct {
+		res  cgroups.Resources
+		want bool
+	}{
+		{cgroups.Resources{}, false},
+		{cgroups.Resources{CPUIdle: &one}, false},
+		{cgroups.Resources{CPUIdle: &zero, CpuWeight: 8}, false},
+		{cgroups.Resources{CPUIdle: &one, CpuWeight: 8}, true},
+		{cgroups.Resources{Unified: map[string]string{"cpu.idle": "1", "cpu.weight": "8"}}, true},
+		{cgroups.Resources{Unified: map[string]string{"cpu.idle": "1"}}, false},
+	} {
+		if got := idleWithWeight(&tt.res); got != tt.want {
+			t.Errorf("idleWithWeight(%+v) = %t; want %t", tt.res, got, tt.want)
+		}
 	}
 }
