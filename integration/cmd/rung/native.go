@@ -67,6 +67,8 @@ var nativeMounts = []pid1.Mount{
 	// Where engines and CNI's plugins keep what they know of networks, with no
 	// setting that would change it.
 	{FSType: "tmpfs", Target: "/var/lib/cni", Data: "mode=700"},
+	// The same of dockerd's containerd, for plugins.
+	{FSType: "tmpfs", Target: "/opt/containerd", Data: "mode=711"},
 }
 
 // nativeTmp is TMPDIR on the native rung: what a killed test leaves there goes
