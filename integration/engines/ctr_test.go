@@ -31,6 +31,20 @@ func (c *containerd) tryCtr(x *try, args ...string) result {
 	return c.try(x, command{args: append([]string{"ctr"}, args...)})
 }
 
+// prints runs ctr, which must end with the code and print out and err. What ctr
+// has not begun to read when the process ends is lost, with every runtime, about
+// once in fifty on a busy machine: then it runs again.
+func (c *containerd) prints(x *try, code int, out, stderr string, args ...string) {
+	x.eventually("all of the output", func() bool {
+		r := c.tryCtr(x, args...)
+		lost := r.out == "" && out != "" || r.stderr == "" && stderr != ""
+		if r.code != code || !lost && (r.out != out || r.stderr != stderr) {
+			x.Fatalf("%s; want exit code %d, %q and %q", r, code, out, stderr)
+		}
+		return !lost
+	})
+}
+
 // runArgs is `ctr run` with the runtime and some flags, which end at the name.
 func (c *containerd) runArgs(flags ...string) []string {
 	args := []string{"run", "--runc-binary", c.runtime.path}
@@ -70,10 +84,7 @@ func (c *containerd) awaitStop(x *try, name string) {
 
 var ctrOperations = []operation[*containerd]{
 	{name: "run", do: func(x *try, c *containerd) {
-		r := c.tryCtr(x, c.runArgs("--rm", containerdImage, "fg", "sh", "-c", "echo out; echo err >&2; exit 7")...)
-		if r.code != 7 || r.out != "out" || r.stderr != "err" {
-			x.Errorf("%s; want exit code 7, out and err", r)
-		}
+		c.prints(x, 7, "out", "err", c.runArgs("--rm", containerdImage, "fg", "sh", "-c", "echo out; echo err >&2; exit 7")...)
 	}},
 	{name: "run-tty", do: func(x *try, c *containerd) {
 		shell := strings.Join(append(append([]string{"ctr"}, c.runArgs("--rm", "--tty")...), containerdImage, "tty", "tty"), " ")
@@ -89,16 +100,11 @@ var ctrOperations = []operation[*containerd]{
 		}
 	}},
 	{name: "run-no-pivot", do: func(x *try, c *containerd) {
-		if got := c.ctr(x, c.runArgs("--rm", "--no-pivot", containerdImage, "nopivot", "echo", "hi")...); got != "hi" {
-			x.Errorf("ctr run --no-pivot: %q; want hi", got)
-		}
+		c.prints(x, 0, "hi", "", c.runArgs("--rm", "--no-pivot", containerdImage, "nopivot", "echo", "hi")...)
 	}},
 	{name: "run-privileged", do: func(x *try, c *containerd) {
-		got := c.ctr(x, c.runArgs("--rm", "--privileged", containerdImage, "priv", "grep", "CapEff", "/proc/self/status")...)
-		own := c.do(x, "grep", "CapEff", "/proc/self/status")
-		if rung.Current() == rung.Native && got != own {
-			x.Errorf("capabilities of a privileged container: %q; want all that there are: %q", got, own)
-		}
+		all := c.do(x, "grep", "CapEff", "/proc/self/status")
+		c.prints(x, 0, all, "", c.runArgs("--rm", "--privileged", containerdImage, "priv", "grep", "CapEff", "/proc/self/status")...)
 	}},
 	{name: "pid-file", do: func(x *try, c *containerd) {
 		file := c.path("ctr.pid")
@@ -111,18 +117,13 @@ var ctrOperations = []operation[*containerd]{
 	}},
 	{name: "exec", do: func(x *try, c *containerd) {
 		c.detach(x, "exec", containerdImage, "exec", "sleep", "1000")
-		r := c.tryCtr(x, "task", "exec", "--exec-id", "e1", "exec", "sh", "-c", "echo out; echo err >&2; exit 3")
-		if r.code != 3 || r.out != "out" || r.stderr != "err" {
-			x.Errorf("%s; want exit code 3, out and err", r)
-		}
-		r = c.tryCtr(x, "task", "exec", "--exec-id", "e2", "exec", "nosuch")
+		c.prints(x, 3, "out", "err", "task", "exec", "--exec-id", "e1", "exec", "sh", "-c", "echo out; echo err >&2; exit 3")
+		r := c.tryCtr(x, "task", "exec", "--exec-id", "e2", "exec", "nosuch")
 		if want := `exec: "nosuch": executable file not found in $PATH`; r.code != 1 || !strings.Contains(r.stderr, want) {
 			x.Errorf("%s; want exit code 1 and %s", r, want)
 		}
 		// A failed exec leaves nothing that the next one would meet.
-		if got := c.ctr(x, "task", "exec", "--exec-id", "e2", "--cwd", "/tmp", "exec", "pwd"); got != "/tmp" {
-			x.Errorf("pwd: %q; want /tmp", got)
-		}
+		c.prints(x, 0, "/tmp", "", "task", "exec", "--exec-id", "e2", "--cwd", "/tmp", "exec", "pwd")
 	}},
 	{name: "ps", do: func(x *try, c *containerd) {
 		c.detach(x, "ps", containerdImage, "ps", "sh", "-c", "sleep 1000 & wait")
@@ -216,7 +217,8 @@ var ctrOperations = []operation[*containerd]{
 		}
 		x.eventually("it counts", func() bool { return count("counter", "e") > 3 })
 		c.ctr(x, "container", "checkpoint", "--rw", "--task", "counter", ref)
-		seen := count("counter", "e")
+		seen := 0
+		x.eventually("the count", func() bool { seen = count("counter", "e"); return seen > 0 })
 		// The cgroup that both are to have must be free.
 		c.ctr(x, "task", "kill", "--signal", "SIGKILL", "counter")
 		c.awaitStop(x, "counter")
