@@ -4,7 +4,7 @@
 //
 //	go run ./integration/engines/table
 //
-// It runs the tests of the packages on both rungs, with go test -json, which
+// It runs the tests of the packages on the rungs, with go test -json, which
 // takes a while; -from reads outputs of go test -json instead. The table's rows
 // are subtests, known by their names: TestCALLER/RUNTIME/OPERATION, or
 // TestContract/CALLER/ROW where podrt is held against runc call by call. A test
@@ -33,7 +33,7 @@ func run(args []string, log io.Writer) error {
 	flags := flag.NewFlagSet("table", flag.ContinueOnError)
 	file := flags.String("o", "integration/README.md", "`FILE` that holds the table, between its two marks")
 	packages := flags.String("packages", "./integration/engines ./integration/contract", "`PACKAGES` whose tests are the rows")
-	rungs := flags.String("rungs", "native vm", "`RUNGS` to run them on")
+	rungs := flags.String("rungs", "native vm systemd", "`RUNGS` to run them on; systemd is the VM that boots it, for the tests TestSystemd...")
 	from := flags.String("from", "", "`FILES` with the output of go test -json, instead of running it: native=a.json vm=b.json")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -80,8 +80,13 @@ func run(args []string, log io.Writer) error {
 // say.
 func test(t *table, rung string, packages []string, log io.Writer) error {
 	args := append([]string{"test", "-json", "-count=1", "-p=1", "-timeout=60m", "-tags=seccomp netgo osusergo"}, packages...)
+	env := []string{"PODRT_RUNG_WANT=" + rung}
+	if rung == "systemd" {
+		args = append(args, "-run=^TestSystemd")
+		env = []string{"PODRT_RUNG_WANT=vm", "PODRT_VM=-systemd"}
+	}
 	cmd := exec.Command("go", args...)
-	cmd.Env = append(os.Environ(), "PODRT_RUNG_WANT="+rung)
+	cmd.Env = append(os.Environ(), env...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {

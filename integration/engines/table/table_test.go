@@ -24,6 +24,8 @@ not JSON
 
 const inVM = `{"Action":"pass","Test":"TestPodman/podrt/run"}
 {"Action":"pass","Test":"TestPodman/runc/run"}
+{"Action":"pass","Test":"TestSystemdPodman/podrt/pod"}
+{"Action":"pass","Test":"TestSystemdPodman/runc/pod"}
 {"Action":"pass","Test":"TestCRI/podrt/stats"}
 {"Action":"pass","Test":"TestCRI/runc/stats"}
 `
@@ -46,6 +48,7 @@ func TestMarkdown(t *testing.T) {
 | containerd, CRI | stats | vm | works | works |
 | podman | kube | native | fails (1) | fails (1) |
 | podman | run | native, vm | works | works |
+| podman, systemd | pod | vm | works | works |
 | contract: BuildKit | 2 calls and what comes of them | native | as runc | |
 
 1. podman cannot

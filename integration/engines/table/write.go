@@ -25,7 +25,10 @@ func replace(text, table string) (string, error) {
 }
 
 // callers are the tests' names in the words of people.
-var callers = map[string]string{"Podman": "podman", "Buildah": "buildah", "Containerd": "containerd, ctr", "CRI": "containerd, CRI", "Docker": "docker"}
+var callers = map[string]string{
+	"Buildah": "buildah", "Containerd": "containerd, ctr", "CRI": "containerd, CRI", "Docker": "docker",
+	"Podman": "podman", "PodmanRootless": "podman, rootless",
+}
 
 // markdown is the table: callers by name, their operations by name.
 func (t *table) markdown() string {
@@ -66,10 +69,15 @@ func (t *table) markdown() string {
 }
 
 func (r *row) name() string {
-	if name, ok := callers[r.caller]; ok {
-		return name
+	caller, systemd := strings.CutPrefix(r.caller, "Systemd")
+	name, ok := callers[caller]
+	if !ok {
+		name = strings.ToLower(caller)
 	}
-	return strings.ToLower(r.caller)
+	if systemd {
+		name += ", systemd"
+	}
+	return name
 }
 
 // cell says what came of an operation, once if it is the same on all rungs.
