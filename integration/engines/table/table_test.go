@@ -49,7 +49,7 @@ func TestMarkdown(t *testing.T) {
 | podman | kube | native | fails (1) | fails (1) |
 | podman | run | native, vm | works | works |
 | podman, systemd | pod | vm | works | works |
-| contract: BuildKit | 2 calls and what comes of them | native | as runc | |
+| contract: BuildKit | 2 rows of calls | native | as runc 1.5 | |
 
 1. podman cannot
 `
@@ -69,7 +69,7 @@ func TestVerdict(t *testing.T) {
 		`{"Action":"skip","Test":"TestPodman/podrt/run"}
 {"Action":"pass","Test":"TestPodman/runc/run"}`: "podman, run, native: podrt not tried, runc works",
 		`{"Action":"pass","Test":"TestPodman/podrt/run"}
-{"Action":"fail","Test":"TestContract/Docker/run"}`: "contract, Docker, native: 1 calls differ from runc's",
+{"Action":"fail","Test":"TestContract/Docker/run"}`: "contract, Docker, native: 1 rows differ from runc's",
 	} {
 		err := tableOf(t, map[string]string{"native": text}).verdict()
 		if err == nil || err.Error() != want {

@@ -53,11 +53,11 @@ func (t *table) markdown() string {
 		return strings.Compare(x[0]+"\x00"+x[1], y[0]+"\x00"+y[1])
 	}) {
 		n := t.contract[key]
-		result := "as runc"
+		result := "as runc 1.5"
 		if n.different > 0 {
 			result = fmt.Sprintf("%d DIFFER", n.different)
 		}
-		fmt.Fprintf(&b, "| contract: %s | %d calls and what comes of them | %s | %s | |\n", key[0], n.same+n.different, key[1], result)
+		fmt.Fprintf(&b, "| contract: %s | %d rows of calls | %s | %s | |\n", strings.ReplaceAll(key[0], "_", " "), n.same+n.different, key[1], result)
 	}
 	if len(notes) > 0 {
 		b.WriteString("\n")
@@ -115,7 +115,7 @@ func (t *table) verdict() error {
 	}
 	for key, n := range t.contract {
 		if n.different > 0 {
-			errs = append(errs, fmt.Errorf("contract, %s, %s: %d calls differ from runc's", key[0], key[1], n.different))
+			errs = append(errs, fmt.Errorf("contract, %s, %s: %d rows differ from runc's", key[0], key[1], n.different))
 		}
 	}
 	if len(t.rows) == 0 {
