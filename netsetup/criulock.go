@@ -62,8 +62,9 @@ func removeLock(program string) error {
 		}
 	}
 	err := change(program, "-F CRIU", "-X CRIU")
-	if err != nil && change(program, "-A CRIU -j DROP") == nil {
-		return fmt.Errorf("remove CRIU's network lock: %w", err) // it is still there
+	// Fails without the chain; empty, it lets packets pass.
+	if err != nil && change(program, "-F CRIU") == nil {
+		return fmt.Errorf("remove CRIU's network lock: %w", err)
 	}
 	return nil
 }

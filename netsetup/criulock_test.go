@@ -52,6 +52,9 @@ func TestUnlock(t *testing.T) {
 	if err := Unlock(path); err != nil {
 		t.Errorf("Unlock without a lock: %v", err)
 	}
+	if v4 := in("", "iptables-save"); strings.Contains(v4, "CRIU") {
+		t.Errorf("rules after Unlock without a lock:\n%s\nwant none of CRIU's", v4)
+	}
 	const lock = "*filter\n:CRIU - [0:0]\n-I INPUT -j CRIU\n-I OUTPUT -j CRIU\n-A CRIU -m mark --mark 0xC114 -j ACCEPT\n-A CRIU -j DROP\nCOMMIT\n"
 	in("*filter\n-A INPUT -s 192.0.2.1 -j DROP\nCOMMIT\n", "iptables-restore", "--noflush")
 	in(lock, "iptables-restore", "--noflush")
@@ -63,5 +66,14 @@ func TestUnlock(t *testing.T) {
 	v4, v6 := in("", "iptables-save"), in("", "ip6tables-save")
 	if strings.Contains(v4+v6, "CRIU") || !strings.Contains(v4, "-s 192.0.2.1") {
 		t.Errorf("rules after Unlock:\n%s%s\nwant the one that is not CRIU's", v4, v6)
+	}
+
+	// A chain that is in use elsewhere can only be emptied.
+	in(lock+"*filter\n-A FORWARD -j CRIU\nCOMMIT\n", "iptables-restore", "--noflush")
+	if err := Unlock(path); err == nil {
+		t.Error("Unlock = nil; want an error, for the chain is in use")
+	}
+	if v4 := in("", "iptables-save"); strings.Contains(v4, "-A CRIU") {
+		t.Errorf("rules after Unlock:\n%s\nwant an empty chain", v4)
 	}
 }
