@@ -58,6 +58,7 @@ func TestOCINoCgroup(t *testing.T) {
 
 	o.ok("--cgroup-manager=disabled", "run", "-d", "c1")
 	o.ok("delete", "--force", "c1")
+	o.fails(1, "cannot restore the container without a cgroup", "--cgroup-manager=disabled", "restore", "-d", "c1")
 }
 
 // newNoCgroup is newOCI with containers that have no cgroup.
@@ -97,6 +98,7 @@ func TestOCINoCgroupVerbs(t *testing.T) {
 	}
 	o.fails(1, "cannot pause the container without a cgroup", "pause", "c1")
 	o.fails(1, "cannot update the container without a cgroup", "update", "--pids-limit", "9", "c1")
+	o.fails(1, "cannot checkpoint the container without a cgroup", "checkpoint", "c1")
 	o.fails(1, "cannot watch the container without a cgroup", "events", "--stats", "c1")
 	if got := o.state()["status"]; got != "running" {
 		t.Errorf("status = %v; want running", got)

@@ -82,7 +82,7 @@ func TestPodCheckpointRestore(t *testing.T) {
 	w.ok(t, "run", "--detach", "--pod", "p", "--bundle", dir, "c")
 	eventually(t, "the count begins", func() bool { return count() > 2 })
 
-	images := filepath.Join(w.dir, "images")
+	images := filepath.Join(w.dir, "images[1") // a directory, not a pattern
 	criu := func(args ...string) {
 		t.Helper()
 		if r := w.podrt(t, append(args, "c")...); r.code != 0 || r.stderr != "" {
@@ -142,6 +142,11 @@ func TestPodCheckpointRestore(t *testing.T) {
 	// A checkpoint that was made outside of pods stays outside.
 	images = filepath.Join(w.dir, "plain")
 	was := count()
+	// Nor is it one of a pod because of a directory that has been one's.
+	if err := os.Mkdir(images, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(images, "podrt.json"), `{"version":1,"pod":"`+uid+`"}`)
 	w.ok(t, "run", "--detach", "--bundle", dir, "c")
 	eventually(t, "the count begins", func() bool { return count() != was })
 	criu("checkpoint", "--image-path", images)

@@ -20,7 +20,8 @@ type CheckpointOptions = libcontainer.CriuOpts
 // CriuPageServer is where memory pages go to instead of into image files.
 type CriuPageServer = libcontainer.CriuPageServerInfo
 
-// CheckCheckpoint tells whether the container has processes to be saved.
+// CheckCheckpoint tells whether the container has processes to be saved, and a
+// cgroup, by which CRIU finds and freezes them.
 func (c *Container) CheckCheckpoint() error {
 	status, err := c.Status()
 	if err != nil {
@@ -29,7 +30,7 @@ func (c *Container) CheckCheckpoint() error {
 	if status == StatusCreated || status == StatusStopped {
 		return &stateError{fmt.Sprintf("Container cannot be checkpointed in %s state", status), ErrNotRunning}
 	}
-	return nil
+	return c.errNoCgroup("checkpoint")
 }
 
 // Checkpoint saves the container's processes in o.ImagesDirectory, which is
@@ -37,24 +38,38 @@ func (c *Container) CheckCheckpoint() error {
 // and the container is to be deleted. An error that wraps exec.ErrNotFound
 // says that CRIU is not installed.
 func (c *Container) Checkpoint(o *CheckpointOptions) error {
+	if err := prepareImages(o); err != nil {
+		return err
+	}
+	_, err := c.dump(o)
+	return err
+}
+
+// prepareImages makes the directory, once nothing else is missing.
+func prepareImages(o *CheckpointOptions) error {
 	if err := checkCriu(); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(o.ImagesDirectory, 0o700); err != nil {
 		return err
 	}
-	if err := checkParentImage(o); err != nil {
-		return err
-	}
+	return checkParentImage(o)
+}
+
+// dump is Checkpoint after prepareImages. Made tells whether the images are
+// complete, whatever has failed after that.
+func (c *Container) dump(o *CheckpointOptions) (made bool, err error) {
 	opts := *o
 	opts.EmptyNs |= unix.CLONE_NEWNET // interfaces and addresses are not the container's
-	if err := keepCgroup2Options(func() error { return c.lc.Checkpoint(&opts) }); err != nil {
+	err = keepCgroup2Options(func() error {
+		err := c.lc.Checkpoint(&opts)
+		made = err == nil
 		return err
-	}
-	if !o.LeaveRunning && !o.PreDump {
+	})
+	if made && !o.LeaveRunning && !o.PreDump {
 		c.awaitKilled()
 	}
-	return nil
+	return made, err
 }
 
 // killedPatience is how long a killed process may take to end.
@@ -99,6 +114,9 @@ func (c *Container) Restore(p *Process, o *CheckpointOptions) error {
 	opts := *o
 	opts.EmptyNs |= unix.CLONE_NEWNET
 	return c.startInit(p, func(lp *libcontainer.Process) error {
+		if err := c.errNoCgroup("restore"); err != nil {
+			return err
+		}
 		if err := checkCriu(); err != nil {
 			return err
 		}

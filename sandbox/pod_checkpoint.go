@@ -35,11 +35,11 @@ const imageVersion = 1
 // made: an error that wraps errors.ErrUnsupported.
 func (s *Store) Checkpoint(c *Container, o *CheckpointOptions) error {
 	p, err := s.handMadePodOf(c)
-	if err != nil || p == nil {
-		if err != nil {
-			return err
-		}
-		return c.Checkpoint(o)
+	if err != nil {
+		return err
+	}
+	if p == nil {
+		return c.checkpointOutsidePods(o)
 	}
 	lock, err := p.lock(context.Background(), unix.LOCK_SH)
 	if err != nil {
@@ -49,15 +49,39 @@ func (s *Store) Checkpoint(c *Container, o *CheckpointOptions) error {
 	if err := p.checkCheckpoint(c, o); err != nil {
 		return fmt.Errorf("checkpoint container %q: %w", c.ID(), err)
 	}
-	if err := errors.Join(c.Checkpoint(o), p.unlockNetwork()); err != nil || o.PreDump {
+	if err := prepareImages(o); err != nil {
 		return err
 	}
-	if err := p.dropSharedIPC(o.ImagesDirectory); err != nil {
-		return err
+	if o.PreDump {
+		_, err := c.dump(o)
+		return errors.Join(err, p.unlockNetwork())
 	}
-	return writeJSON(filepath.Join(o.ImagesDirectory, imageFile), &imageRecord{
+	// Before the container ends: its images are never without.
+	mark := filepath.Join(o.ImagesDirectory, imageFile)
+	if err := writeJSON(mark, &imageRecord{
 		Version: imageVersion, Pod: p.UID(), PodName: p.Name(), Container: c.ID(),
-	})
+	}); err != nil {
+		return err
+	}
+	made, err := c.dump(o)
+	err = errors.Join(err, p.unlockNetwork())
+	if !made {
+		return errors.Join(err, os.Remove(mark))
+	}
+	return errors.Join(err, p.dropSharedIPC(o.ImagesDirectory))
+}
+
+// checkpointOutsidePods is Checkpoint in a directory that may have held the
+// images of a pod's container.
+func (c *Container) checkpointOutsidePods(o *CheckpointOptions) error {
+	if err := prepareImages(o); err != nil {
+		return err
+	}
+	if err := os.Remove(filepath.Join(o.ImagesDirectory, imageFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	_, err := c.dump(o)
+	return err
 }
 
 // checkImage tells whether the container, which was just created, may be
@@ -99,17 +123,25 @@ func (s *Store) Restore(c *Container, p *Process, o *CheckpointOptions) error {
 	if pod == nil {
 		return c.Restore(p, o)
 	}
+	// Again, for a checkpoint that was cut short.
+	if err := pod.dropSharedIPC(o.ImagesDirectory); err != nil {
+		return err
+	}
 	return pod.keepNames(func() error { return errors.Join(c.Restore(p, o), pod.unlockNetwork()) })
 }
 
 // handMadePodOf returns the pod that the container is in; nil if it is in none,
-// or in an engine's, which podrt only watches.
+// or in an engine's, which podrt only watches, and which may be gone before its
+// containers.
 func (s *Store) handMadePodOf(c *Container) (*Pod, error) {
 	uid := c.Annotations()[AnnotationPod]
 	if uid == "" {
 		return nil, nil
 	}
 	p, err := s.PodByUID(uid)
+	if errors.Is(err, ErrPodNotExist) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -181,12 +213,12 @@ func (p *Pod) dropSharedIPC(dir string) error {
 		return nil
 	}
 	for _, kind := range []string{"shm", "msg", "sem"} {
-		images, err := filepath.Glob(filepath.Join(dir, "ipcns-"+kind+"-*.img"))
+		images, err := fs.Glob(os.DirFS(dir), "ipcns-"+kind+"-*.img") // dir is no pattern
 		if err != nil {
 			return err
 		}
 		for _, image := range images {
-			if err := os.Remove(image); err != nil {
+			if err := os.Remove(filepath.Join(dir, image)); err != nil {
 				return err
 			}
 		}
