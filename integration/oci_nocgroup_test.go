@@ -61,6 +61,31 @@ func TestOCINoCgroup(t *testing.T) {
 	o.fails(1, "cannot restore the container without a cgroup", "--cgroup-manager=disabled", "restore", "-d", "c1")
 }
 
+// The controllers that the root cgroup enables stay as they are.
+func TestOCINoCgroupControllers(t *testing.T) {
+	o := newNoCgroup(t, "true")
+	const file = "/sys/fs/cgroup/cgroup.subtree_control"
+	enabled := o.readFile(file)
+	for controller := range strings.FieldsSeq(enabled) {
+		// What is in use further down cannot be disabled.
+		if os.WriteFile(file, []byte("-"+controller), 0) == nil {
+			t.Cleanup(func() {
+				if err := os.WriteFile(file, []byte("+"+controller), 0); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+	want := o.readFile(file)
+	if want == o.readFile("/sys/fs/cgroup/cgroup.controllers") {
+		t.Skip("no controller can be disabled")
+	}
+	o.ok("run", "c1")
+	if got := o.readFile(file); got != want {
+		t.Errorf("controllers of the root cgroup = %q; want %q, as before", got, want)
+	}
+}
+
 // newNoCgroup is newOCI with containers that have no cgroup.
 func newNoCgroup(t *testing.T, script string) *ociRuntime {
 	o := newOCI(t, script)

@@ -78,7 +78,7 @@ func (c *Container) RunInit(p *Process) error {
 func (c *Container) startInit(p *Process, start func(*libcontainer.Process) error) error {
 	lp, err := c.prepare(p, true)
 	if err == nil {
-		err = start(lp)
+		err = c.keepControllers(func() error { return start(lp) })
 	}
 	if err == nil {
 		return nil

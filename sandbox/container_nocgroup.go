@@ -5,11 +5,16 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 
 	lccgroups "github.com/opencontainers/cgroups"
 	"github.com/opencontainers/runc/libcontainer/configs"
 	"golang.org/x/sys/unix"
+
+	"github.com/podrt/podrt/cgroups"
 )
 
 // noCgroupName stands for no cgroup in libcontainer's configuration, which must
@@ -31,6 +36,49 @@ func (c *Container) errNoCgroup(verb string) error {
 		return nil
 	}
 	return fmt.Errorf("cannot %s the container without a cgroup", verb)
+}
+
+// keepControllers calls do, which starts the container. Where that has no
+// cgroup, libcontainer still enables all controllers below the root cgroup
+// before it finds that it can make none there: they are disabled again. That is
+// best effort: not while someone else has made a cgroup there, which may be what
+// they are for, and the kernel refuses where a cgroup has enabled them further
+// down (cgroups(7), "cgroup.subtree_control").
+func (c *Container) keepControllers(do func() error) error {
+	root, err := cgroups.Root()
+	if c.hasCgroup() || err != nil {
+		return do()
+	}
+	file := filepath.Join(string(root), "cgroup.subtree_control")
+	before, err := os.ReadFile(file)
+	if err != nil {
+		return do()
+	}
+	children := cgroupNames(root)
+	err = do()
+	after, rerr := os.ReadFile(file)
+	if rerr != nil {
+		return err
+	}
+	was := strings.Fields(string(before))
+	for _, controller := range strings.Fields(string(after)) {
+		if !slices.Contains(was, controller) && slices.Equal(cgroupNames(root), children) {
+			_ = os.WriteFile(file, []byte("-"+controller), 0)
+		}
+	}
+	return err
+}
+
+// cgroupNames lists the cgroups right below dir, sorted.
+func cgroupNames(dir cgroups.Path) []string {
+	entries, _ := os.ReadDir(string(dir))
+	var names []string
+	for _, e := range entries {
+		if e.IsDir() {
+			names = append(names, e.Name())
+		}
+	}
+	return names
 }
 
 func (c *Container) hasCgroup() bool {
