@@ -11,6 +11,8 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"github.com/podrt/podrt/integration/rung"
 )
 
 // TestProgramFile starts containers with a podrt whose file is not a plain one
@@ -259,4 +261,37 @@ func tmpfsAt(t *testing.T, dir string) string {
 	}
 	t.Cleanup(func() { unmount(t, dir) })
 	return dir
+}
+
+// TestProgramUnsealable: where the kernel gives no executable memory there is no
+// safe copy of a program that is mounted over, and none is made in a directory
+// that others may write to.
+func TestProgramUnsealable(t *testing.T) {
+	o := newOCI(t, "sleep 1000")
+	nativeOnly(t)
+	rung.NeedKernel(t, "6.3", "vm.memfd_noexec")
+	o.ok("run", "--detach", "--bundle", o.bundle, "c1")
+	t.Cleanup(func() { o.ok("delete", "--force", "c1") })
+	bound := filepath.Join(t.TempDir(), "bound")
+	write(t, bound, "")
+	bindTo(t, o.bin, bound)
+	// It can only be raised, so in a PID namespace that ends with the command.
+	for _, tt := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"run", "--bundle", o.bundle, "c2"}, 1, "podrt run failed: seal /proc/self/exe, over which something is mounted: "},
+		{[]string{"create", "--bundle", o.bundle, "c2"}, 1, "podrt create failed: seal /proc/self/exe, over which something is mounted: "},
+		{[]string{"exec", "c1", "true"}, 255, "exec failed: seal /proc/self/exe, over which something is mounted: "},
+	} {
+		tmp := t.TempDir()
+		cmd := o.command(tt.args...)
+		cmd.Args = append([]string{"unshare", "--pid", "--fork", "--mount-proc", "sh", "-c", `echo 2 >/proc/sys/vm/memfd_noexec && exec "$@"`, "sh", bound}, cmd.Args[1:]...)
+		cmd.Path = "/usr/bin/unshare"
+		cmd.Env = append(os.Environ(), "TMPDIR="+tmp)
+		if r := o.finish(cmd); r.code != tt.code || !strings.Contains(r.stderr, tt.want) {
+			t.Errorf("%q without executable memory = %+v; want exit code %d and %q", tt.args[0], r, tt.code, tt.want)
+		}
+	}
 }

@@ -1,7 +1,10 @@
 package sandbox
 
 import (
+	"fmt"
+	"io"
 	"os"
+	"path/filepath"
 
 	"github.com/opencontainers/runc/libcontainer/exeseal"
 	"golang.org/x/sys/unix"
@@ -28,11 +31,23 @@ func SealedExecutable() (*os.File, error) {
 		return nil, err
 	}
 	defer exe.Close()
-	info, err := exe.Stat()
-	if err != nil {
-		return nil, err
+	if exeseal.IsCloned(exe) {
+		return nil, nil
 	}
-	return exeseal.CloneBinary(exe, info.Size(), selfExe, os.TempDir())
+	// In memory or not at all: a file in a directory for temporary ones has a
+	// name, "/tmp/#1 (deleted)", that anyone there can give to another file.
+	f, seal, err := exeseal.Memfd(filepath.Base(selfExe))
+	if err != nil {
+		return nil, fmt.Errorf("seal %s, over which something is mounted: %w", selfExe, err)
+	}
+	if _, err = io.Copy(f, exe); err == nil {
+		err = seal(&f)
+	}
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("seal %s, over which something is mounted: %w", selfExe, err)
+	}
+	return f, nil
 }
 
 // isHidden reports whether the directory that this process's program has by

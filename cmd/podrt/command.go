@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 )
 
 // command is a verb, or with sub a group of verbs. A verb's constructor holds
@@ -20,10 +21,15 @@ type command struct {
 	min     int  // number of arguments
 	max     int  // -1: any
 
-	starts bool // processes of containers
+	// starts is of a verb that starts processes of containers: what it ends with
+	// when podrt cannot.
+	starts func(*env, error) error
 	run    func(e *env, args []string) error
 	sub    []*command
 }
+
+// asItIs is starts of a verb whose errors have no prefix.
+func asItIs(_ *env, err error) error { return err }
 
 // exitStatus ends podrt with the exit status of a container's process. It is
 // no failure of podrt's: nothing is printed.
@@ -124,10 +130,10 @@ func (e *env) dispatch(table []*command, path string, args []string) error {
 		e.commandHelp(c, path, f)
 		return &usageError{err}
 	}
-	if c.starts {
-		if err := executeSealed(); err != nil {
-			return err
-		}
+	if c.starts == nil {
+		runtime.UnlockOSThread()
+	} else if err := executeSealed(); err != nil {
+		return c.starts(e, err)
 	}
 	return c.run(e, args)
 }

@@ -35,11 +35,11 @@ func createCommand() *command {
 		about: "The create command creates an instance of a container for a bundle.\n" + aboutBundle,
 		min:   1, max: 1,
 		flags:  o.flags,
-		starts: true,
+		starts: createFailed,
 		run: func(e *env, args []string) error {
 			status, err := o.start(e, args[0], (*sandbox.Container).StartInit, true)
 			if err != nil {
-				return fmt.Errorf("%s create failed: %w", e.prog, err)
+				return createFailed(e, err)
 			}
 			return exitStatus(status)
 		},
@@ -142,3 +142,5 @@ func (o *initOptions) create(e *env, id, bundle string, spec *specs.Spec, member
 		NoPivot: o.noPivot, NoNewKeyring: o.noNewKeyring,
 	})
 }
+
+func createFailed(e *env, err error) error { return fmt.Errorf("%s create failed: %w", e.prog, err) }

@@ -29,7 +29,7 @@ following will output a list of processes running in the container:
 		inOrder: true,
 		min:     1, max: -1,
 		flags:  o.flags,
-		starts: true,
+		starts: execFailed,
 		run: func(e *env, args []string) error {
 			return o.run(e, args[1:], func() (*sandbox.Container, error) { return e.container(args[0]) })
 		},
@@ -87,9 +87,13 @@ func (o *execOptions) run(e *env, args []string, find func() (*sandbox.Container
 		status, err = o.exec(e, c, args)
 	}
 	if err != nil {
-		return &exitError{status: 255, err: fmt.Errorf("exec failed: %w", err)}
+		return execFailed(e, err)
 	}
 	return exitStatus(status)
+}
+
+func execFailed(_ *env, err error) error {
+	return &exitError{status: 255, err: fmt.Errorf("exec failed: %w", err)}
 }
 
 // exec runs a process in the container and returns its status, 0 if detached.

@@ -19,7 +19,7 @@ Where "<name>" is the pod's name, unique among live pods. Its UID is printed.
 The pod has no process unless it shares its PID namespace. Containers are put
 into it with "podrt create --pod" and "podrt run --pod".`,
 		flags: o.register, min: 1, max: 1,
-		starts: true,
+		starts: asItIs,
 		run: func(e *env, args []string) error {
 			ctx, stop := interruptible()
 			defer stop()
@@ -56,7 +56,7 @@ executed, 127 if it was not found.`,
 			f.String(&uid, "uid", "instead of the UID in pod.json or a generated one")
 		},
 		min: 1, max: 1,
-		starts: true,
+		starts: func(_ *env, err error) error { return &exitError{status: sandbox.CodeError, err: err} },
 		run: func(e *env, args []string) error {
 			code, err := e.podRun(args[0], name, uid, detach, keep)
 			if err != nil {

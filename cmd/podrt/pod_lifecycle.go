@@ -17,7 +17,7 @@ func podStartCommand() *command {
 Containers that were created with "podrt create --pod" are started; those of the
 pod's bundle are run again, in the background, if none of them is running.`,
 		min: 1, max: -1,
-		starts: true,
+		starts: asItIs,
 		run: func(e *env, args []string) error {
 			ctx, stop := interruptible()
 			defer stop()

@@ -51,7 +51,7 @@ func podExecCommand() *command {
 Where "<container>" is the container's name in the pod. Flags come before the
 pod. The exit status is the process's; 255 if podrt could not start it.`,
 		flags: o.flags, inOrder: true, min: 2, max: -1,
-		starts: true,
+		starts: execFailed,
 		run: func(e *env, args []string) error {
 			return o.run(e, args[2:], func() (*sandbox.Container, error) {
 				p, err := e.store.Pod(args[0])

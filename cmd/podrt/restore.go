@@ -33,7 +33,7 @@ restored.`,
 			f.String(&criu.LsmProfile, "lsm-profile", "Specify an LSM profile to be used during restore in the form of TYPE:NAME.")
 			f.String(&criu.LsmMountContext, "lsm-mount-context", "Specify an LSM mount context to be used during restore.")
 		},
-		starts: true,
+		starts: asItIs,
 		run: func(e *env, args []string) error {
 			warnRootless(e)
 			// Where runc, which has changed to the bundle, looks for images.

@@ -23,13 +23,15 @@ func runCommand() *command {
 			f.Bool(&o.keep, "keep", "do not delete the container after it exits")
 			f.Bool(&o.noSubreaper, "no-subreaper", "disable the use of the subreaper used to reap reparented processes")
 		},
-		starts: true,
+		starts: runFailed,
 		run: func(e *env, args []string) error {
 			status, err := o.start(e, args[0], (*sandbox.Container).RunInit, detach)
 			if err != nil {
-				return fmt.Errorf("%s run failed: %w", e.prog, err)
+				return runFailed(e, err)
 			}
 			return exitStatus(status)
 		},
 	}
 }
+
+func runFailed(e *env, err error) error { return fmt.Errorf("%s run failed: %w", e.prog, err) }
