@@ -87,6 +87,10 @@ func (l *logger) fail(err error) {
 	}
 }
 
+// debug logs what is none of the caller's business, as a notify socket that
+// nobody reads is not.
+func (l *logger) debug(err error) { logrus.Debug(err) }
+
 // warn logs what went wrong after the caller's wish was fulfilled.
 func (l *logger) warn(err error) { logrus.Warn(err) }
 

@@ -114,7 +114,7 @@ func (r *runner) run() (_ int, retErr error) {
 	if r.detach {
 		if r.notify != nil {
 			if err := r.notify.forward(p.Pid(), p.Pid()); err != nil {
-				r.env.log.warn(err)
+				r.env.log.debug(err)
 			}
 		}
 		return 0, nil
@@ -122,7 +122,7 @@ func (r *runner) run() (_ int, retErr error) {
 	if r.notify != nil {
 		go func() {
 			if err := r.notify.forward(os.Getpid(), p.Pid()); err != nil {
-				r.env.log.warn(err)
+				r.env.log.debug(err)
 			}
 		}()
 	}

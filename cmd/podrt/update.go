@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -28,6 +29,9 @@ func updateCommand() *command {
 			u, err := o.update()
 			if err != nil {
 				return err
+			}
+			if o.file == "" && o.kernelMemory+o.kernelMemoryTCP != "" {
+				e.log.warn(errors.New("Kernel memory settings are ignored and will be removed")) //nolint:staticcheck // runc's words
 			}
 			return c.Update(u)
 		},
