@@ -110,9 +110,10 @@ install: bin/podrt man ## install podrt, its manual pages and the shells' comple
 	install -D -m 0755 bin/podrt $(DESTDIR)$(PREFIX)/sbin/podrt
 	install -d $(SHARE)/man/man8 $(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions $(SHARE)/fish/vendor_completions.d
 	install -m 0644 bin/man/*.8 $(SHARE)/man/man8
-	bin/podrt completion bash > $(SHARE)/bash-completion/completions/podrt
-	bin/podrt completion zsh > $(SHARE)/zsh/site-functions/_podrt
-	bin/podrt completion fish > $(SHARE)/fish/vendor_completions.d/podrt.fish
+	mkdir -p bin/completion && for shell in bash zsh fish; do bin/podrt completion $$shell > bin/completion/$$shell || exit; done
+	install -m 0644 bin/completion/bash $(SHARE)/bash-completion/completions/podrt
+	install -m 0644 bin/completion/zsh $(SHARE)/zsh/site-functions/_podrt
+	install -m 0644 bin/completion/fish $(SHARE)/fish/vendor_completions.d/podrt.fish
 
 clean:
 	rm -rf bin

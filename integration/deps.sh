@@ -57,11 +57,15 @@ if [ ${#missing[@]} -gt 0 ]; then
 		chmod 755 $policy
 	fi
 	apt-get update -q
-	apt-get install -q -y --no-install-recommends "${missing[@]}"
+	# No removal: Docker's own packages, or another init, would make way for these.
+	apt-get install -q -y --no-remove --no-install-recommends "${missing[@]}"
 	# Nor at its next boot.
-	for unit in docker.service docker.socket containerd.service; do
-		case " ${missing[*]} " in *" ${unit%.*} "* | *" ${unit%.*}.io "*) systemctl disable -q $unit || true ;; esac
-	done
+	off() {
+		case " ${missing[*]} " in *" $1 "*) systemctl disable -q "${@:2}" || true ;; esac
+	}
+	off docker.io docker.service docker.socket
+	off containerd containerd.service
+	off podman podman.socket podman.service podman-restart.service podman-auto-update.service podman-auto-update.timer
 else
 	echo "deps: all Debian packages are installed"
 fi
