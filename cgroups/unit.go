@@ -121,6 +121,21 @@ func (u Unit) Stop(ctx context.Context) error {
 	})
 }
 
+// Is reports whether the unit is the one that was started with that description,
+// or does not exist; another's of that name is not to be stopped.
+func (u Unit) Is(ctx context.Context, description string) (is bool, _ error) {
+	err := u.ask(ctx, "look at", func(ctx context.Context, c *dbus.Conn) error {
+		props, err := c.GetUnitPropertiesContext(ctx, string(u))
+		if isDBusError(err, "org.freedesktop.systemd1.NoSuchUnit") || err == nil && props["LoadState"] == "not-found" {
+			is = true
+			return nil
+		}
+		is = err == nil && props["Description"] == description
+		return err
+	})
+	return is, err
+}
+
 // ask calls systemd.
 func (u Unit) ask(ctx context.Context, verb string, call func(context.Context, *dbus.Conn) error) error {
 	ctx, cancel := context.WithTimeout(ctx, unitPatience)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/podrt/podrt/cgroups"
 )
@@ -40,7 +41,7 @@ func (p *Pod) planCgroup() error {
 func (p *Pod) makeCgroup(ctx context.Context) error {
 	cg, limits := p.cgroup(), p.rec.Spec.Resources
 	if p.rec.CgroupUnit != "" {
-		if err := p.cgroupUnit().Start(ctx, cg, "podrt pod "+p.Name(), limits); err != nil {
+		if err := p.cgroupUnit().Start(ctx, cg, p.unitDescription(), limits); err != nil {
 			return err
 		}
 	}
@@ -56,17 +57,33 @@ func (p *Pod) makeCgroup(ctx context.Context) error {
 
 func (p *Pod) cgroupUnit() cgroups.Unit { return cgroups.Unit(p.rec.CgroupUnit) }
 
+// unitDescription tells the pod's unit from that of another pod with its UID, in
+// another store or made later.
+func (p *Pod) unitDescription() string {
+	return fmt.Sprintf("podrt pod %s of %s, made %s", p.Name(), p.store.runRoot(), p.rec.Created.UTC().Format(time.RFC3339Nano))
+}
+
+// ownsCgroup reports whether what is at the cgroup's path is the pod's to kill
+// and remove. The name of a systemd unit can have been another pod's when this
+// one was made, or since.
+func (p *Pod) ownsCgroup(ctx context.Context) (bool, error) {
+	if p.rec.CgroupUnit == "" {
+		return true, nil
+	}
+	// A transient unit does not outlive the kernel, nor systemd as PID 1.
+	if boot, err := bootID(); err == nil && boot != p.rec.BootID {
+		return false, nil
+	}
+	return p.cgroupUnit().Is(ctx, p.unitDescription())
+}
+
 // removeCgroup removes the pod's cgroup and what was made for it. No process is
 // in it any more.
 func (p *Pod) removeCgroup(ctx context.Context) error {
 	if p.rec.CgroupUnit == "" {
 		return errors.Join(ignoreNotExist(p.cgroup().Remove(ctx)), p.removeCgroupParents())
 	}
-	// A transient unit does not outlive the kernel, nor systemd as PID 1.
-	var err error
-	if boot, berr := bootID(); berr != nil || boot == p.rec.BootID {
-		err = p.cgroupUnit().Stop(ctx)
-	}
+	err := p.cgroupUnit().Stop(ctx)
 	return errors.Join(err, ignoreNotExist(p.cgroup().Remove(ctx)))
 }
 

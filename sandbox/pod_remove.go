@@ -27,7 +27,11 @@ func (p *Pod) Remove(ctx context.Context, force bool) error {
 	}
 	if force {
 		// Before the lock: whoever holds it may be waiting for one of these.
-		if err := ignoreNotExist(p.cgroup().Kill()); err != nil {
+		owned, err := p.ownsCgroup(ctx)
+		if err == nil && owned {
+			err = ignoreNotExist(p.cgroup().Kill())
+		}
+		if err != nil {
 			return fmt.Errorf("remove pod %q: %w", p.Name(), err)
 		}
 	}
@@ -84,9 +88,13 @@ func (p *Pod) teardown(ctx context.Context, force bool) error {
 	}
 
 	cg := p.cgroup()
-	if force {
+	owned, err := p.ownsCgroup(ctx)
+	try(err)
+	switch {
+	case !owned:
+	case force:
 		try(ignoreNotExist(cg.Kill()))
-	} else {
+	default:
 		try(ignoreNotExist(cg.Leaf(initLeaf).Kill()))
 	}
 	// Before the containers' directories go: the monitor records their end there.
@@ -98,7 +106,9 @@ func (p *Pod) teardown(ctx context.Context, force bool) error {
 	for _, rec := range recs {
 		try(p.deleteContainer(ctx, rec))
 	}
-	try(ignoreNotExist(cg.WaitEmpty(ctx)))
+	if owned {
+		try(ignoreNotExist(cg.WaitEmpty(ctx)))
+	}
 
 	for i := range p.rec.Spec.Volumes { // a creation that was killed may not have
 		try(p.hideState(&p.rec.Spec.Volumes[i]))
@@ -106,7 +116,9 @@ func (p *Pod) teardown(ctx context.Context, force bool) error {
 	try(rootfs.RemoveVolumes(p.volumesDir(), p.libVolumesDir()))
 	try(rootfs.UnmountShm(p.shmDir()))
 	try(nsenter.Unpin(p.nsDir()))
-	try(p.removeCgroup(ctx))
+	if owned {
+		try(p.removeCgroup(ctx))
+	}
 	if len(errs) > 0 {
 		return fmt.Errorf("remove pod %q: %w", p.Name(), errors.Join(errs...))
 	}
