@@ -82,7 +82,7 @@ func (s *Store) enterSandbox(ctx context.Context, claim *engineClaim, bundle str
 		return nil, err
 	}
 	p := &Pod{store: s, dir: s.podDir(claim.sandboxID), rec: podRecord{
-		Version: recordVersion, UID: claim.sandboxID, Name: claim.podName(), BootID: boot,
+		UID: claim.sandboxID, Name: claim.podName(), BootID: boot,
 		Created: time.Now().UTC(), ContainerRoot: s.containerRoot(),
 		Engine: &enginePod{
 			Engine: claim.engine, Root: s.containerRoot(),

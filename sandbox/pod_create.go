@@ -73,7 +73,7 @@ func (s *Store) planPod(spec *PodSpec) (*Pod, error) {
 		uid = newUID()
 	}
 	p := &Pod{store: s, dir: s.podDir(uid), rec: podRecord{
-		Version: recordVersion, UID: uid, Name: spec.Metadata.Name, BootID: boot,
+		UID: uid, Name: spec.Metadata.Name, BootID: boot,
 		Created: time.Now().UTC(), Spec: spec,
 		ContainerRoot: s.containerRoot(),
 	}}
@@ -200,6 +200,7 @@ func (s *Store) draft(p *Pod) (_ string, _ *os.File, retErr error) {
 	if err := flock(lock, unix.LOCK_EX); err != nil {
 		return "", nil, fmt.Errorf("lock pod %q: %w", p.Name(), err)
 	}
+	p.rec.Version = p.rec.version()
 	return tmp, lock, writeJSON(filepath.Join(tmp, "pod.json"), &p.rec)
 }
 

@@ -16,9 +16,21 @@ import (
 	"github.com/podrt/podrt/nsenter"
 )
 
-// recordVersion is the format of the files under RUN/pods; a record of another
-// version is refused rather than guessed at.
-const recordVersion = 1
+// Formats of the files under RUN/pods; a record of another version is refused
+// rather than guessed at. What knows the first only must not remove pods of
+// engines or of systemd: it would take their cgroups for podrt's.
+const (
+	recordVersion       = 1
+	recordVersionOwners = 2
+)
+
+// version is the format that the record needs.
+func (r *podRecord) version() int {
+	if r.Engine != nil || r.CgroupUnit != "" {
+		return recordVersionOwners
+	}
+	return recordVersion
+}
 
 // podRecord is RUN/pods/UID/pod.json: facts and owned resources, no status.
 type podRecord struct {
@@ -131,8 +143,8 @@ func (s *Store) load(uid string) (*Pod, error) {
 	if err := readJSON(filepath.Join(p.dir, "pod.json"), &p.rec); err != nil {
 		return nil, fmt.Errorf("load pod %q: %w", uid, err)
 	}
-	if p.rec.Version != recordVersion {
-		return nil, fmt.Errorf("load pod %q: record version %d; this podrt knows %d", uid, p.rec.Version, recordVersion)
+	if v := p.rec.Version; v != recordVersion && v != recordVersionOwners {
+		return nil, fmt.Errorf("load pod %q: record version %d; this podrt knows %d and %d", uid, v, recordVersion, recordVersionOwners)
 	}
 	if p.rec.UID != uid || p.rec.Spec == nil {
 		return nil, fmt.Errorf("load pod %q: record is of pod %q", uid, p.rec.UID)
