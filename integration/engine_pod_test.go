@@ -233,7 +233,7 @@ func TestEnginePodHands(t *testing.T) {
 	const own = "is a pod of containerd"
 	e.fails(t, 1, []string{"default/web-0", own}, "pod", "stop", "web-0")
 	e.fails(t, 1, []string{"default/web-0", own}, "pod", "start", "web-0")
-	e.fails(t, 1, []string{"default/web-0", own, "use force"}, "pod", "rm", "web-0")
+	e.fails(t, 1, []string{"default/web-0", own, "use force"}, "pod", "rm", "default/web-0")
 	e.fails(t, 1, []string{"default/web-0", own}, "create", "--pod", "web-0", "--bundle", e.bundle(t, e.serve("web-0", "x")), "x")
 	e.fails(t, 1, []string{"default/web-0", own}, "pod", "create", "--network", "container:"+sandboxID, "x")
 	e.ok(t, "pod", "kill", "-s", "URG", "web-0")
@@ -241,7 +241,9 @@ func TestEnginePodHands(t *testing.T) {
 	// A pod that is removed by force takes its containers along, and nothing of
 	// the engine's: the engine finds them gone.
 	parent := e.inspect(t, "web-0").Cgroup
-	e.ok(t, "pod", "rm", "-f", "web-0")
+	e.ok(t, "pod", "rm", "-f", "web-0") // in some namespace: none
+	e.inspect(t, "web-0")
+	e.ok(t, "pod", "rm", "-f", "default/web-0")
 	for _, id := range []string{sandboxID, memberID} {
 		e.refused(t, []string{"does not exist"}, "state", id)
 	}
@@ -258,7 +260,7 @@ func TestEnginePodHands(t *testing.T) {
 	if pod := e.inspect(t, "web-0"); pod.Phase != "Dead" || !strings.Contains(pod.Reason, "not by podrt") {
 		t.Errorf("pod without its sandbox container: %+v; want it Dead", pod)
 	}
-	e.ok(t, "pod", "rm", "web-0")
+	e.ok(t, "pod", "rm", "default/web-0")
 	if err := os.Rename(kept, filepath.Join(e.root, sandboxID)); err != nil {
 		t.Fatal(err)
 	}

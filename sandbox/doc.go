@@ -54,5 +54,8 @@
 // on. It is in no name index, since engines have several pods of one name:
 // Store.Pod finds it by what its engine calls it, if that is one.
 //
-// Lock order: names, pod (a joined pod's lock after the joiner's), container.
+// Lock order: names, pod (a joined pod's lock after the joiner's), container. A
+// container's directory is only ever locked without waiting (LOCK_NB), or before
+// anybody can see it, so that waiting for the pod's lock under it, as complete
+// and dropSandbox do, makes no cycle.
 package sandbox

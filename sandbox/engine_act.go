@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -75,9 +76,24 @@ func (p *Pod) eachAlive(verb string, act func(cgroups.Path) error) error {
 
 // pauseEngine freezes the containers, all or none.
 func (p *Pod) pauseEngine(ctx context.Context) error {
-	err := p.eachAlive("pause", func(cg cgroups.Path) error { return cg.Freeze(ctx) })
-	if err != nil && !errors.Is(err, ErrNotRunning) {
-		err = errors.Join(err, p.resumeEngine(context.WithoutCancel(ctx)))
+	var mu sync.Mutex
+	var frozen []cgroups.Path // by this call: others the engine has paused
+	err := p.eachAlive("pause", func(cg cgroups.Path) error {
+		before, err := cg.Frozen()
+		if err == nil {
+			err = cg.Freeze(ctx)
+		}
+		if err == nil && !before {
+			mu.Lock()
+			frozen = append(frozen, cg)
+			mu.Unlock()
+		}
+		return err
+	})
+	if err != nil {
+		for _, cg := range frozen {
+			err = errors.Join(err, ignoreNotExist(cg.Thaw(context.WithoutCancel(ctx))))
+		}
 	}
 	return err
 }
@@ -136,6 +152,17 @@ func (p *Pod) removeEngine(ctx context.Context, force bool) error {
 		_, known := podOf(rec.Root, rec.ID)
 		if !force && known {
 			return fmt.Errorf("remove pod %q: container %q exists: %w; use force to kill and delete it", p.Name(), rec.ID, p.engineOnly())
+		}
+		dir, err := os.Open(p.containerDir(rec.Name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // deleted meanwhile
+		}
+		if err != nil {
+			return fmt.Errorf("remove pod %q: %w", p.Name(), err)
+		}
+		defer dir.Close()
+		if flock(dir, unix.LOCK_EX|unix.LOCK_NB) != nil && !force {
+			return fmt.Errorf("remove pod %q: container %q is being created; use force to remove it all the same", p.Name(), rec.ID)
 		}
 		if err := p.deleteContainer(ctx, rec); err != nil {
 			return fmt.Errorf("remove pod %q: %w", p.Name(), err)
@@ -205,10 +232,21 @@ func (p *Pod) engineContainer(name string) (*Container, error) {
 	}
 	for _, c := range st.Containers {
 		if c.Name == name || c.ID == name {
-			return LoadContainer(p.rec.Engine.Root, c.ID)
+			return p.engineMember(c.ID)
 		}
 	}
 	return nil, fmt.Errorf("container %q of pod %q: %w", name, p.Name(), ErrNotExist)
+}
+
+// engineMember loads the container of that id, if it is the pod's still.
+func (p *Pod) engineMember(id string) (*Container, error) {
+	recs, err := p.containers()
+	for _, rec := range recs {
+		if rec.ID == id {
+			return p.loadContainer(rec)
+		}
+	}
+	return nil, errors.Join(err, ErrNotExist)
 }
 
 // engineStats are those of the pod's cgroup, where it has one of its own, and
@@ -232,6 +270,12 @@ func (p *Pod) engineStats(s *Stats) error {
 func (p *Pod) engineFits(ref string) bool {
 	e := p.rec.Engine
 	return e != nil && ref != "" && (ref == p.Name() || ref == e.Name || ref == e.UID)
+}
+
+// engineFitsRemoval is engineFits for removal: what says which namespace.
+func (p *Pod) engineFitsRemoval(ref string) bool {
+	e := p.rec.Engine
+	return e != nil && ref != "" && (ref == e.UID || e.Namespace != "" && e.Name != "" && ref == e.Namespace+"/"+e.Name)
 }
 
 // EngineStatus is what the engine of a pod says of it.

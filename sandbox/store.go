@@ -192,7 +192,7 @@ func (s *Store) Pods() ([]*Pod, error) {
 // (NAMESPACE/NAME, NAME or Kubernetes' UID), or unique prefix of name or UID, in
 // this order. It returns an error that wraps ErrPodNotExist when there is none.
 func (s *Store) Pod(ref string) (*Pod, error) {
-	return s.find(ref, func(p *Pod) bool {
+	return s.find(ref, (*Pod).engineFits, func(p *Pod) bool {
 		return strings.HasPrefix(p.Name(), ref) || strings.HasPrefix(p.UID(), ref)
 	})
 }
@@ -202,9 +202,10 @@ const removalPrefix = 8
 
 // PodToRemove is Pod for what cannot be undone: a name must be whole, so that
 // removing "web" never removes "web-prod" once "web" is gone, and a UID given
-// by its first eight characters at least.
+// by its first eight characters at least. Of an engine's pod NAME alone is not
+// enough: each namespace can have one.
 func (s *Store) PodToRemove(ref string) (*Pod, error) {
-	return s.find(ref, func(p *Pod) bool {
+	return s.find(ref, (*Pod).engineFitsRemoval, func(p *Pod) bool {
 		return len(ref) >= removalPrefix && strings.HasPrefix(p.UID(), ref)
 	})
 }
@@ -221,7 +222,7 @@ func (s *Store) PodByUID(uid string) (*Pod, error) {
 	return p, err
 }
 
-func (s *Store) find(ref string, fits func(*Pod) bool) (*Pod, error) {
+func (s *Store) find(ref string, called func(*Pod, string) bool, fits func(*Pod) bool) (*Pod, error) {
 	if ref == "" {
 		return nil, errors.New("pod name or UID must not be empty")
 	}
@@ -240,7 +241,7 @@ func (s *Store) find(ref string, fits func(*Pod) bool) (*Pod, error) {
 	var found, exact []*Pod
 	for _, p := range pods {
 		switch {
-		case p.engineFits(ref):
+		case called(p, ref):
 			exact = append(exact, p)
 		case p.Name() == ref && p.rec.Engine == nil:
 			return p, nil // its link was lost to a crash
