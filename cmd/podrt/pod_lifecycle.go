@@ -133,7 +133,8 @@ A prefix must be of a UID, with eight characters or more.
 A pod with a running container, or whose network another pod has joined, is only
 removed by force. Containers of the pod are deleted, also those that were made
 with "podrt create --pod". A pod behind an engine is for the engine to remove;
-while it has containers, only force does, and deletes them.`,
+while it has containers, only force does, and deletes them. For removal it is
+named by the id of its sandbox, its UID in Kubernetes, or NAMESPACE/NAME.`,
 		flags: func(f *flags) {
 			f.Bool(&force, "force, f", "kill what is running; a pod that does not exist is no error")
 		},
