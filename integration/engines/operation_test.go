@@ -91,6 +91,9 @@ func compare[E any](t *testing.T, setUp func(x *try, l *lab) E, operations ...op
 	}
 }
 
+// oomTries is how often an engine may miss why a container ended.
+const oomTries = 4
+
 // knownPrefix begins the message by which the table knows a known failure.
 const knownPrefix = "fails: "
 
