@@ -20,7 +20,11 @@ func TestSystemdPod(t *testing.T) {
 		t.Fatalf("pod's cgroup %q; want %q", got, cgroup)
 	}
 	limits := map[string]string{"MemoryMax": "100663296", "TasksMax": "44", "CPUQuotaPerSecUSec": "340ms", "AllowedCPUs": "0"}
-	wantProperties(t, unit, map[string]string{"ActiveState": "active", "SubState": "exited", "Description": "podrt pod p"})
+	wantProperties(t, unit, map[string]string{"ActiveState": "active", "SubState": "exited"})
+	// By it podrt knows the unit for the pod's before it stops it.
+	if got, want := strings.TrimSpace(systemctl(t, "show", "--property", "Description", "--value", unit)), "podrt pod p of "+w.run+", made "; !strings.HasPrefix(got, want) {
+		t.Errorf("%s: Description = %q; want %q and when", unit, got, want)
+	}
 	wantProperties(t, unit, limits)
 
 	// Without a process and without systemd, which made none of this.
