@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/opencontainers/runc/libcontainer/specconv"
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -36,8 +35,8 @@ func CheckBundle(bundle string) error {
 }
 
 // LoadSpec reads and checks the configuration of the bundle. What the runtime
-// itself does not need is not checked, and unknown fields are ignored, as the
-// runtime specification asks.
+// itself does not need is not checked, ociVersion among it, and unknown fields
+// are ignored: callers count on what runc takes.
 func LoadSpec(bundle string) (*specs.Spec, error) {
 	var spec *specs.Spec
 	if err := readSpec(bundle, &spec); err != nil {
@@ -46,14 +45,13 @@ func LoadSpec(bundle string) (*specs.Spec, error) {
 	if spec == nil {
 		return nil, errNullSpec
 	}
-	return spec, checkSpec(bundle, spec.Version, spec.Process)
+	return spec, ValidateProcess(spec.Process)
 }
 
 // loadSpecProcess is LoadSpec for who wants the process alone: most of the
 // time goes into all the rest.
 func loadSpecProcess(bundle string) (*specs.Process, error) {
 	var spec *struct {
-		Version string         `json:"ociVersion"`
 		Process *specs.Process `json:"process"`
 	}
 	if err := readSpec(bundle, &spec); err != nil {
@@ -62,7 +60,7 @@ func loadSpecProcess(bundle string) (*specs.Process, error) {
 	if spec == nil {
 		return nil, errNullSpec
 	}
-	return spec.Process, checkSpec(bundle, spec.Version, spec.Process)
+	return spec.Process, ValidateProcess(spec.Process)
 }
 
 var errNullSpec = errors.New("config cannot be null")
@@ -84,14 +82,6 @@ func readSpec(bundle string, spec any) error {
 		return &jsonError{path, err}
 	}
 	return nil
-}
-
-func checkSpec(bundle, version string, p *specs.Process) error {
-	// Versions are semantic ones; all 1.x can be read (versioning in config.md).
-	if version != "" && !strings.HasPrefix(version, "1.") {
-		return fmt.Errorf("parse %q: ociVersion %q is not supported; this runtime implements %s", filepath.Join(bundle, SpecFile), version, specs.Version)
-	}
-	return ValidateProcess(p)
 }
 
 // LoadProcess reads and checks a process configuration, as exec takes it.

@@ -86,9 +86,13 @@ func (o *initOptions) start(e *env, id string, start startFunc, detach bool) (_ 
 	if id == "" {
 		return -1, errEmptyID
 	}
+	listen, err := listenFDs()
+	if err != nil {
+		return -1, err
+	}
 	r := &runner{
 		env: e, start: start, io: o.io, process: spec.Process,
-		detach: detach, subreaper: !o.noSubreaper, listenFDs: listenFDs(),
+		detach: detach, subreaper: !o.noSubreaper, listenFDs: listen,
 		notify: newNotifySocket(filepath.Join(e.root, id)),
 	}
 	if err := r.checkTerminal(); err != nil {

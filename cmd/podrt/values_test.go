@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -123,10 +124,26 @@ func TestPreservedFDs(t *testing.T) {
 	defer r.Close()
 	defer w.Close()
 	fd := int(r.Fd())
-	if files, err := preservedFDs(fd, 1); err == nil {
-		t.Errorf("preservedFDs(%d, 1) = %v; want an error", fd, files)
+	files, err := preservedFDs(fd, 1)
+	if err != nil || len(files) != 1 || files[0].Name() != os.DevNull || int(files[0].Fd()) == fd {
+		t.Errorf("preservedFDs(%d, 1) = %v, %v; want %s", fd, files, err, os.DevNull)
+	}
+	for _, f := range files {
+		f.Close()
 	}
 	if files, err := preservedFDs(fd, 0); err != nil || len(files) != 0 {
 		t.Errorf("preservedFDs(%d, 0) = %v, %v; want none", fd, files, err)
+	}
+	const far = 100_000 // where nothing is open
+	files, err = preservedFDs(far, maxMissing)
+	if err != nil || len(files) != maxMissing {
+		t.Errorf("preservedFDs(%d, %d) = %v, %v; want %d of %s", far, maxMissing, files, err, maxMissing, os.DevNull)
+	}
+	for _, f := range files {
+		f.Close()
+	}
+	want := fmt.Sprintf("unable to stat preserved-fd 0 (of %d): no such file or directory", maxMissing+1)
+	if files, err := preservedFDs(far, maxMissing+1); err == nil || err.Error() != want {
+		t.Errorf("preservedFDs(%d, %d) = %v, %v; want %s", far, maxMissing+1, files, err, want)
 	}
 }

@@ -21,7 +21,9 @@
 //	the JSON log without --debug               has the error alone, with a code           podman takes the whole log for one object
 //	a config.json or process.json not parsed   is named before the parser's words         "unexpected EOF" says nothing to a person
 //	a bad ID and bad terminal flags together   the flags are found first                  nothing is made before all is checked
-//	--preserve-fds of one that is not there    names the first; no state is left          runc counts its own descriptors, and leaves its state
+//	--preserve-fds of a few that are not there gives /dev/null for them                   runc gives descriptors of its own, /sys/fs/cgroup among them
+//	--preserve-fds of many that are not there  names the first; no state is left          runc does not count its own, and leaves its state
+//	an annotation dev.podrt.… that is wrong    is an error                                it is podrt's own
 //	kill c1 RTMIN+1                            is signal 35                               a superset
 //	--cgroup-manager, crun's                   is a flag                                  podman passes it to runtimes of containers.conf
 //	--pidfd-socket of a missing socket         dial unix …                                runc: "failed to dail …"

@@ -85,10 +85,27 @@ var runRows = []row{
 			with("LISTEN_FDS=2 LISTEN_PID=$$ LISTEN_FDNAMES=a:b", "run", "c1")
 			with("LISTEN_FDS=2 LISTEN_PID=1", "run", "--preserve-fds", "2", "c1")
 			with("LISTEN_FDS=x LISTEN_PID=$$", "run", "--preserve-fds=2", "c1")
-			// One that is not there: runc takes its own for the caller's, so that
-			// it names a later one, and leaves the container's state.
+			// A few that are not there: runc hands over its own, podrt /dev/null.
+			with("", "run", "--preserve-fds", "5", "c1")
+			with("LISTEN_FDS=5 LISTEN_PID=$$", "run", "c1")
+			with("LISTEN_FDS=2 LISTEN_PID=$$", "run", "--preserve-fds", "3", "c1")
+			s.configure("sleep 1000")
+			s.ok("run", "-d", "--preserve-fds", "2", "c1")
+			with("", "exec", "--preserve-fds", "6", "c1", "sh", "-c", "ls /proc/self/fd; cat <&3; cat <&5")
+			s.ok("delete", "-f", "c1")
+			s.ok("create", "--preserve-fds", "3", "c1")
+			s.ok("delete", "-f", "c1")
 			if s.podrt {
+				s.configure("readlink /proc/self/fd/3; readlink /proc/self/fd/10")
+				r := s.quiet("run", "--preserve-fds", "8", "c1")
+				if want := "/dev/null\n/dev/null\n"; r.stdout != want {
+					s.Errorf("missing descriptors are %q; want %q", r.stdout, want)
+				}
+				// Many: runc does not name the first, and leaves the container's state.
 				s.wantFailure(s.quiet("run", "--preserve-fds", "100", "c1"), 1, "runc run failed: unable to stat preserved-fd 0 (of 100): no such file or directory")
+				if _, err := os.Lstat(s.root + "/c1"); err == nil {
+					s.Errorf("%s/c1 is left", s.root)
+				}
 			}
 		},
 	},
@@ -154,6 +171,33 @@ var runRows = []row{
 			s.fails(1, "runc run failed: container's cgroup is not empty: 1 process(es) found", "run", "c1")
 			s.exists(s.cgroupDir())
 			s.exists(s.root + "/c1")
+		},
+	},
+	{
+		name: "odd-config",
+		says: "ociVersion is not looked at; unknown fields, and what follows the object, neither",
+		do: func(s *session) {
+			config := s.path("bundle/config.json")
+			for _, version := range []string{"", "0.1", "1.0.0-rc9+dev", "2.0.0", "x"} {
+				s.configure("echo works", func(c *spec) { c.Version = version })
+				s.call("run", "c1")
+				s.ok("create", "c1")
+				s.call("state", "c1")
+				s.ok("delete", "-f", "c1")
+			}
+			s.configure("echo works")
+			good, err := os.ReadFile(config)
+			s.must(err)
+			for _, text := range []string{
+				strings.Replace(string(good), "{", `{"unknown": {"a": [1]}, `, 1),
+				strings.Replace(string(good), `"ociVersion"`, `"OCIVersion"`, 1),
+				strings.Replace(string(good), "{", `{"hostname": "other", `, 1), // twice: the last one counts
+				string(good) + "more",
+				"\n\t " + string(good) + "\n",
+			} {
+				s.must(os.WriteFile(config, []byte(text), 0o644))
+				s.call("run", "c1")
+			}
 		},
 	},
 	{
