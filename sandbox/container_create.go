@@ -48,12 +48,7 @@ func CreateContainer(cfg ContainerConfig) (*Container, error) {
 	if err := os.MkdirAll(filepath.Dir(cfg.Root), 0o711); err != nil {
 		return nil, err
 	}
-	keep := keepsGroups(cfg.Spec.Annotations)
-	if keep {
-		if err := checkKeepGroups(config); err != nil {
-			return nil, err
-		}
-	}
+	keep := keepsGroups(cfg.Spec.Annotations) && canKeepGroups(config.Mounts)
 	lc, err := libcontainer.Create(cfg.Root, cfg.ID, config)
 	if err != nil {
 		// Two creations at once: the second one's mkdir of the state directory.

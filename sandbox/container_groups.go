@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"errors"
 	"slices"
 
 	"github.com/opencontainers/runc/libcontainer"
@@ -20,13 +19,11 @@ func keepsGroups(annotations map[string]string) bool {
 	return ok && v != "0"
 }
 
-// checkKeepGroups refuses what libcontainer cannot do for a configuration with
-// the mark of keepGroups: to prepare mounts from outside of the container.
-func checkKeepGroups(config *configs.Config) error {
-	if slices.ContainsFunc(config.Mounts, (*configs.Mount).IsIDMapped) {
-		return errors.New("annotation " + AnnotationKeepGroups + ": not possible with id-mapped mounts")
-	}
-	return nil
+// canKeepGroups reports whether libcontainer can do all of a configuration with
+// the mark of keepGroups: it cannot prepare mounts from outside of the container.
+// With such mounts the annotation is without effect, as it is with runc.
+func canKeepGroups(mounts []*configs.Mount) bool {
+	return !slices.ContainsFunc(mounts, (*configs.Mount).IsIDMapped)
 }
 
 // keepGroups has libcontainer leave out setgroups(2), as it does in containers
@@ -38,7 +35,7 @@ func keepGroups(config *configs.Config) { config.RootlessEUID = true }
 // prepare is p.prepare for a process of this container.
 func (c *Container) prepare(p *Process, init bool) (*libcontainer.Process, error) {
 	lp, err := p.prepare(init)
-	if err == nil && keepsGroups(c.Annotations()) {
+	if err == nil && keepsGroups(c.Annotations()) && canKeepGroups(c.lc.Config().Mounts) {
 		lp.AdditionalGroups = nil // libcontainer refuses what it cannot set
 	}
 	return lp, err

@@ -25,6 +25,7 @@
 //	--preserve-fds of many that are not there  names the first; no state is left          runc does not count its own, and leaves its state
 //	an annotation dev.podrt.… that is wrong    is an error                                it is podrt's own
 //	kill c1 RTMIN+1                            is signal 35                               a superset
+//	run.oci.keep_original_groups, crun's       is an annotation                           podman writes it, for --group-add keep-groups
 //	--cgroup-manager, crun's                   is a flag                                  podman passes it to runtimes of containers.conf
 //	--pidfd-socket of a missing socket         dial unix …                                runc: "failed to dail …"
 //	restore with a missing --image-path        makes no directory                         runc makes one, and fails then
