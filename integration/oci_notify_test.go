@@ -138,3 +138,20 @@ func TestOCINotify(t *testing.T) {
 		t.Errorf("run = %+v", r)
 	}
 }
+
+// A service manager that has gone is no reason to say anything; only start has
+// nothing else to do.
+func TestOCINotifyGone(t *testing.T) {
+	o := newOCI(t, "sleep 1000")
+	o.env = append(o.env, "NOTIFY_SOCKET=/nonexistent")
+	o.ok("create", "c1")
+	o.fails(1, "dial unixgram /nonexistent: connect: no such file or directory", "start", "c1")
+	o.ok("delete", "-f", "c1")
+	o.global = []string{"--log-format", "text"} // in JSON it would be left out anyway
+	o.ok("run", "-d", "c1")
+	o.ok("delete", "-f", "c1")
+	o.configure(func(s *specs.Spec) { s.Process.Args[2] = "sleep 0.1; exit 7" })
+	if r := o.call("run", "c1"); r.code != 7 || r.stderr != "" || r.log != "" {
+		t.Errorf("run = %+v; want exit code 7 and nothing said", r)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -293,5 +294,46 @@ func TestProgramUnsealable(t *testing.T) {
 		if r := o.finish(cmd); r.code != tt.code || !strings.Contains(r.stderr, tt.want) {
 			t.Errorf("%q without executable memory = %+v; want exit code %d and %q", tt.args[0], r, tt.code, tt.want)
 		}
+	}
+}
+
+// TestProgramParentDeath: an engine has its runtime end with itself
+// (PR_SET_PDEATHSIG), also where that executes a sealed copy of its program.
+func TestProgramParentDeath(t *testing.T) {
+	o := newOCI(t, "sleep 1000")
+	nativeOnly(t)
+	bound := filepath.Join(t.TempDir(), "bound")
+	write(t, bound, "")
+	bindTo(t, o.bin, bound)
+	for range 10 {
+		cmd := o.command("run", "c1")
+		engine := exec.Command("sh", append([]string{"-c", `setpriv --pdeathsig KILL -- "$@" & echo $!; wait`, "sh", bound}, cmd.Args[1:]...)...)
+		engine.Dir = cmd.Dir
+		out, err := engine.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := engine.Start(); err != nil {
+			t.Fatal(err)
+		}
+		var pid int
+		if _, err := fmt.Fscan(out, &pid); err != nil {
+			t.Fatal(err)
+		}
+		pidfd, err := unix.PidfdOpen(pid, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			_ = unix.PidfdSendSignal(pidfd, unix.SIGKILL, nil, 0)
+			unix.Close(pidfd)
+		})
+		eventually(t, "c1 running", func() bool { return o.call("state", "c1").code == 0 && o.state()["status"] == "running" })
+		if err := engine.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the runtime's end", func() bool { return unix.PidfdSendSignal(pidfd, 0, nil, 0) == unix.ESRCH })
+		_ = engine.Wait()
+		o.ok("delete", "--force", "c1")
 	}
 }
