@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -96,6 +97,14 @@ func LoadProcess(path string) (*specs.Process, error) {
 		return nil, &jsonError{path, err}
 	}
 	return &p, ValidateProcess(&p)
+}
+
+// LoadResources reads limits, as update takes them.
+func LoadResources(in io.Reader, r *specs.LinuxResources) error {
+	if err := json.NewDecoder(in).Decode(r); err != nil {
+		return &jsonError{err: err}
+	}
+	return nil
 }
 
 // ValidateProcess checks what cannot be left to the container's init to find.

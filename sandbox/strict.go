@@ -43,6 +43,8 @@ const (
 // document says, apart from unknown and missing fields: if not, checks of v's
 // values would find what is not there.
 func decodeJSON(ps *problems, data []byte, limit int, mode jsonMode, v any) bool {
+	ps.decoding = true
+	defer func() { ps.decoding = false }()
 	if len(data) > limit {
 		ps.addf("", "%d bytes: must be at most %d", len(data), limit)
 		return false

@@ -18,6 +18,16 @@ type FieldError struct {
 	File    string // path of the file; empty for a spec that was in none
 	Path    string // field, such as containers[1].name; empty for the whole
 	Problem string // such as: "a/b": must match [a-z]+
+
+	shape bool // found before any value was looked at
+}
+
+// Unwrap returns ErrInvalidJSON where the file is not JSON, or not of that shape.
+func (e *FieldError) Unwrap() error {
+	if e.shape {
+		return ErrInvalidJSON
+	}
+	return nil
 }
 
 func (e *FieldError) Error() string {
@@ -35,9 +45,10 @@ func (e *FieldError) Error() string {
 // problems collects the FieldErrors of one file in the order in which they are
 // found.
 type problems struct {
-	file string
-	list []*FieldError
-	more int
+	file     string
+	list     []*FieldError
+	more     int
+	decoding bool // what is found now is of the file's shape
 }
 
 // addf records a problem of the field at path. A field has one problem: a later
@@ -53,7 +64,7 @@ func (ps *problems) addf(path, format string, args ...any) {
 		return
 	}
 	problem := fmt.Sprintf(format, args...)
-	ps.list = append(ps.list, &FieldError{File: ps.file, Path: shorten(path, maxLine), Problem: shorten(problem, maxLine)})
+	ps.list = append(ps.list, &FieldError{File: ps.file, Path: shorten(path, maxLine), Problem: shorten(problem, maxLine), shape: ps.decoding})
 }
 
 // err returns all problems joined, one per line, or nil.

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
-	"io"
 	"io/fs"
 	"strings"
 
@@ -29,7 +27,7 @@ const (
 	codePodRunning          = "pod-running"           // it has a live container, and must not
 	codeInvalidID           = "invalid-id"            // empty, or not [A-Za-z0-9_+.-]+
 	codeInvalidUsage        = "invalid-usage"         // no such verb or flag, a wrong number of arguments, or flags that cannot be
-	codeInvalidJSON         = "invalid-json"          // a file is not JSON, or not of that shape
+	codeInvalidJSON         = "invalid-json"          // a file of the caller's is not JSON, or not of that shape
 	codeNotExecutable       = "not-executable"        // the command is there, and cannot be executed
 	codeNotFound            = "not-found"             // the command, or another file, is not there
 	codePermissionDenied    = "permission-denied"     // the kernel does not let podrt
@@ -58,7 +56,6 @@ func errorCode(err error) string {
 		{errEmptyID, codeInvalidID},
 		{sandbox.ErrStillRunning, codeTimeout},
 		{sandbox.ErrInvalidJSON, codeInvalidJSON},
-		{io.ErrUnexpectedEOF, codeInvalidJSON}, // the parser's, of what is cut short
 		{errors.ErrUnsupported, codeUnsupported},
 		{unix.ENOSPC, codeNoSpace},
 		{unix.EDQUOT, codeNoSpace},
@@ -67,16 +64,9 @@ func errorCode(err error) string {
 			return c.code
 		}
 	}
-	var (
-		usage  *usageError
-		syntax *json.SyntaxError
-		typ    *json.UnmarshalTypeError
-	)
-	switch {
-	case errors.As(err, &usage):
+	var usage *usageError
+	if errors.As(err, &usage) {
 		return codeInvalidUsage
-	case errors.As(err, &syntax), errors.As(err, &typ):
-		return codeInvalidJSON
 	}
 	if code := startCode(err.Error()); code != "" {
 		return code

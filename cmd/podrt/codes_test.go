@@ -4,11 +4,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
-	"strings"
+	"path/filepath"
 	"syscall"
 	"testing"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/podrt/podrt/sandbox"
 )
@@ -16,7 +19,6 @@ import (
 func TestErrorCode(t *testing.T) {
 	_, noFile := os.Open(t.TempDir() + "/none")
 	badJSON := json.Unmarshal([]byte("{x"), new(int))
-	badType := json.Unmarshal([]byte(`"x"`), new(int))
 	const start = "exec failed: unable to start container process: error during container init: "
 	for _, tt := range []struct {
 		err  error
@@ -35,9 +37,8 @@ func TestErrorCode(t *testing.T) {
 		{errEmptyID, "invalid-id"},
 		{noTopic("x"), "invalid-usage"},
 		{&usageError{errors.New("x")}, "invalid-usage"},
-		{fmt.Errorf("parse: %w", badJSON), "invalid-json"},
-		{badType, "invalid-json"},
-		{json.NewDecoder(strings.NewReader("{")).Decode(new(int)), "invalid-json"},
+		{fmt.Errorf("parse: %w", badJSON), "internal"}, // of nobody knows which file
+		{io.ErrUnexpectedEOF, "internal"},
 		{fmt.Errorf("%w: cpu", errors.ErrUnsupported), "unsupported"},
 		{syscall.ENOSYS, "unsupported"},
 		{&fs.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}, "no-space"},
@@ -56,6 +57,47 @@ func TestErrorCode(t *testing.T) {
 	} {
 		if got := errorCode(tt.err); got != tt.want {
 			t.Errorf("errorCode(%v) = %q; want %q", tt.err, got, tt.want)
+		}
+	}
+}
+
+// TestErrorCodeOfFiles: what is wrong with a file of the caller's is for the
+// caller to mend, and with one of podrt's own it is not.
+func TestErrorCodeOfFiles(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		load func(dir string) error
+		code map[string]string // of what the file holds
+	}{
+		{"config.json", func(dir string) error { _, err := sandbox.LoadSpec(dir); return err }, map[string]string{
+			"": "invalid-json", "{": "invalid-json", "[]": "invalid-json", `{"hostname": 1}`: "invalid-json", "{}": "internal",
+		}},
+		{"process.json", func(dir string) error { _, err := sandbox.LoadProcess(dir + "/process.json"); return err }, map[string]string{
+			"": "invalid-json", `{"cwd": "/`: "invalid-json", `{"cwd": 1}`: "invalid-json", "{}": "internal",
+		}},
+		{"resources.json", func(dir string) error { return readResources(dir+"/resources.json", new(specs.LinuxResources)) }, map[string]string{
+			"": "invalid-json", `{"memory":`: "invalid-json", `{"memory": {"limit": "x"}}`: "invalid-json",
+		}},
+		{"pod.json", func(dir string) error { _, err := sandbox.LoadPodBundle(dir); return err }, map[string]string{
+			"": "invalid-json", "{": "invalid-json", `{"podVersion": 1}`: "invalid-json", `{"podVersion": "0.1.0", "nope": 1}`: "invalid-json",
+			`{"podVersion": "0.1.0", "metadata": {"name": "/"}, "containers": [{"name": "a"}]}`: "internal",
+		}},
+		{"c1/state.json", func(dir string) error { _, err := sandbox.LoadContainer(dir, "c1"); return err }, map[string]string{
+			"": "internal", "{": "internal", `{"id": 1}`: "internal",
+		}},
+	} {
+		for text, want := range tt.code {
+			dir := t.TempDir()
+			file := filepath.Join(dir, tt.name)
+			if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := tt.load(dir); err == nil || errorCode(err) != want {
+				t.Errorf("%s that holds %q: %v, code %q; want code %q", tt.name, text, err, errorCode(err), want)
+			}
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -125,7 +124,7 @@ func readResources(path string, r *specs.LinuxResources) error {
 		defer f.Close()
 		in = f
 	}
-	return json.NewDecoder(in).Decode(r)
+	return sandbox.LoadResources(in, r)
 }
 
 func (o *updateOptions) resources(r *specs.LinuxResources) error {
