@@ -47,7 +47,17 @@ func TestOCICheckpointErrors(t *testing.T) {
 // each number to a file. It has no descriptor from outside.
 func newCounter(t *testing.T) (o *ociRuntime, count func() int) {
 	t.Helper()
-	o = newOCI(t, `exec </dev/null >/dev/null 2>&1; i=0; while :; do i=$((i+1)); echo $i >/tmp/new; busybox mv /tmp/new /tmp/n; sleep 0.02; done`)
+	o = newSaved(t, `exec </dev/null >/dev/null 2>&1; `+counting)
+	return o, o.counted
+}
+
+// counting counts in a file of the container's.
+const counting = `i=0; while :; do i=$((i+1)); echo $i >/tmp/new; busybox mv /tmp/new /tmp/n; sleep 0.02; done`
+
+// newSaved is newOCI for a container that CRIU saves.
+func newSaved(t *testing.T, script string) *ociRuntime {
+	t.Helper()
+	o := newOCI(t, script)
 	if rung.Current() == rung.Native {
 		t.Skip("CRIU needs capabilities and /proc files that the native rung lacks; bin/rung vm has them")
 	}
@@ -55,22 +65,24 @@ func newCounter(t *testing.T) (o *ociRuntime, count func() int) {
 		t.Fatalf("%v: make deps installs it", err)
 	}
 	o.configure(func(s *specs.Spec) { s.Root.Readonly = false })
-	count = func() int {
-		t.Helper()
-		b, err := os.ReadFile(filepath.Join(o.bundle, "rootfs/tmp/n"))
-		if errors.Is(err, fs.ErrNotExist) {
-			return 0
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		n, err := strconv.Atoi(strings.TrimSpace(string(b)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return n
+	return o
+}
+
+// counted is how far a container that counts has come.
+func (o *ociRuntime) counted() int {
+	o.t.Helper()
+	b, err := os.ReadFile(filepath.Join(o.bundle, "rootfs/tmp/n"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0
 	}
-	return o, count
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	n, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	return n
 }
 
 // criu runs checkpoint or restore, and shows CRIU's log if it fails.

@@ -104,6 +104,13 @@ func (c *localConsole) attach() error {
 	_ = c.inner.Close() // or a missing message would never end the wait
 	err := <-c.taken
 	c.taken <- err // for close
+	if err == nil {
+		// Once more: CRIU sends the master first, and then puts the settings back
+		// that the terminal had.
+		if raw, err := c.master.SyscallConn(); err == nil {
+			_ = raw.Control(func(fd uintptr) { _ = console.ClearONLCR(fd) })
+		}
+	}
 	return err
 }
 

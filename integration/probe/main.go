@@ -45,6 +45,7 @@ func verbs() map[string]verb {
 		"listen": {2, listen},
 		"dial":   {1, dial},
 		"notify": {1, notify},
+		"report": {1, report},
 		// memory.go, process.go
 		"eat-memory": {1, eatMemory},
 		"fork":       {1, forkMany},

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"time"
 )
 
 // network is that of an address: "@NAME" is an abstract unix socket, which
@@ -93,4 +94,20 @@ func notify(_ io.Writer, args []string) error {
 	defer c.Close()
 	_, err = io.WriteString(c, args[0])
 	return err
+}
+
+// report sends a number to a datagram socket, one higher each time, through one
+// connection.
+func report(_ io.Writer, args []string) error {
+	c, err := net.Dial("unixgram", args[0])
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	for n := 1; ; n++ {
+		if _, err := fmt.Fprint(c, n); err != nil {
+			return err
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
 }
