@@ -13,7 +13,7 @@ import (
 // them rots. It needs bin/podrt.
 func TestRun(t *testing.T) {
 	rung.Privileged(t)
-	root, err := moduleRoot()
+	root, err := rung.ModuleRoot()
 	if err != nil {
 		t.Fatal(err)
 	}

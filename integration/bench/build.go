@@ -8,22 +8,6 @@ import (
 	"path/filepath"
 )
 
-// moduleRoot finds the directory of go.mod at or above the working directory.
-func moduleRoot() (string, error) {
-	wd, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for dir := wd; ; dir = filepath.Dir(dir) {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return dir, nil
-		}
-		if dir == "/" {
-			return "", fmt.Errorf("no go.mod at %q or above", wd)
-		}
-	}
-}
-
 // compile compiles the floor and the shim of Debian's crun.
 func compile(root string) error {
 	dir := filepath.Join(root, "bin/bench")

@@ -28,6 +28,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"time"
+
+	"github.com/podrt/podrt/integration/rung"
 )
 
 // options are the command line.
@@ -90,7 +92,7 @@ func run(o *options) error {
 		fmt.Printf("%-12s %s\n%-12s %s\n", "memory", "what idle pods and the pod init take", "counts", "system calls and page faults of some operations")
 		return nil
 	}
-	root, err := moduleRoot()
+	root, err := rung.ModuleRoot()
 	if err != nil {
 		return err
 	}

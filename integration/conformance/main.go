@@ -29,6 +29,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/podrt/podrt/integration/rung"
 )
 
 // options are the command line.
@@ -67,7 +69,7 @@ func main() {
 }
 
 func run(ctx context.Context, o *options) error {
-	root, err := moduleRoot()
+	root, err := rung.ModuleRoot()
 	if err != nil {
 		return err
 	}
@@ -147,22 +149,6 @@ func say(f *fileRun) {
 	t := tallyOf(f)
 	fmt.Printf("%-6s %-5s %-26s %3d pass %3d fail %3d skip %6.1f s %s\n",
 		f.Rung, f.Runtime, f.File, t[pass], t[fail], t[skip], f.Took.Seconds(), f.Broken)
-}
-
-// moduleRoot finds the directory of go.mod at or above the working directory.
-func moduleRoot() (string, error) {
-	wd, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for dir := wd; ; dir = filepath.Dir(dir) {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return dir, nil
-		}
-		if dir == "/" {
-			return "", fmt.Errorf("no go.mod at %q or above", wd)
-		}
-	}
 }
 
 // list splits the value of a flag.

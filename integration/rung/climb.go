@@ -1,7 +1,6 @@
 package rung
 
 import (
-	"errors"
 	"flag"
 	"fmt"
 	"maps"
@@ -55,7 +54,7 @@ func climb(programs map[string]string) error {
 	default:
 		return fmt.Errorf("%s=%q; want %q or %q", wantEnv, want, VM, Native)
 	}
-	root, err := moduleRoot()
+	root, err := ModuleRoot()
 	if err != nil {
 		return err
 	}
@@ -80,21 +79,19 @@ func climb(programs map[string]string) error {
 	return syscall.Exec(filepath.Join(root, "bin/rung"), argv, os.Environ())
 }
 
-// moduleRoot is the directory of the module: go test runs test binaries in
-// their package's, which is below it.
-func moduleRoot() (string, error) {
-	dir, err := os.Getwd()
+// ModuleRoot is the directory of the module: the working directory, or one above
+// it. go test runs test binaries in their package's.
+func ModuleRoot() (string, error) {
+	wd, err := os.Getwd()
 	if err != nil {
 		return "", err
 	}
-	for {
+	for dir := wd; ; dir = filepath.Dir(dir) {
 		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
 			return dir, nil
 		}
-		parent := filepath.Dir(dir)
-		if parent == dir {
-			return "", errors.New("find go.mod: not in this directory, nor above it")
+		if dir == "/" {
+			return "", fmt.Errorf("no go.mod at %q or above", wd)
 		}
-		dir = parent
 	}
 }
