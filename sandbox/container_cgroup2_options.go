@@ -3,6 +3,7 @@ package sandbox
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -21,25 +22,51 @@ var cgroup2Options = []string{
 	"memory_hugetlb_accounting", "pids_localevents",
 }
 
+// cgroup2OptionsFile is in a container's state directory while CRIU works on it:
+// the options as they were before. Should podrt be killed meanwhile, they are put
+// back when the container is deleted, or by the next checkpoint of it.
+const cgroup2OptionsFile = "cgroup2-options.json"
+
 // keepCgroup2Options calls do and puts the host's cgroup2 options back that it
 // has changed. CRIU mounts cgroup2 with none, to look at it and as a container's
 // /sys/fs/cgroup, which turns them off everywhere: without nsdelegate,
 // containers could write to files that are their runtime's.
-func keepCgroup2Options(do func() error) error {
+func (c *Container) keepCgroup2Options(do func() error) error {
 	root, err := cgroups.Root()
 	if err != nil {
 		return err
 	}
-	before, err := readCgroup2Options()
+	file := filepath.Join(c.dir(), cgroup2OptionsFile)
+	var before []string
+	if readJSON(file, &before) != nil {
+		if before, err = readCgroup2Options(); err != nil {
+			return err
+		}
+		if err := writeJSON(file, before); err != nil {
+			return err
+		}
+	}
+	err = do()
+	rerr := resetCgroup2Options(root, before)
+	if rerr == nil {
+		rerr = ignoreNotExist(os.Remove(file))
+	}
 	if err != nil {
-		return err
+		return err // the first error is the one to act on
 	}
-	if err := do(); err != nil {
-		// The first error is the one to act on.
-		_ = resetCgroup2Options(root, before)
-		return err
+	return rerr
+}
+
+// finishCgroup2Options puts the options back that a killed podrt could not. It is
+// best effort: a container is to be deleted all the same.
+func finishCgroup2Options(dir string) {
+	var want []string
+	if readJSON(filepath.Join(dir, cgroup2OptionsFile), &want) != nil {
+		return
 	}
-	return resetCgroup2Options(root, before)
+	if root, err := cgroups.Root(); err == nil {
+		_ = resetCgroup2Options(root, want)
+	}
 }
 
 // keepMountedCgroup2Options does the same for a container that may be in the

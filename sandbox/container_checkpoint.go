@@ -61,7 +61,7 @@ func prepareImages(o *CheckpointOptions) error {
 func (c *Container) dump(o *CheckpointOptions) (made bool, err error) {
 	opts := *o
 	opts.EmptyNs |= unix.CLONE_NEWNET // interfaces and addresses are not the container's
-	err = keepCgroup2Options(func() error {
+	err = c.keepCgroup2Options(func() error {
 		err := c.lc.Checkpoint(&opts)
 		made = err == nil
 		return err
@@ -120,7 +120,7 @@ func (c *Container) Restore(p *Process, o *CheckpointOptions) error {
 		if err := checkCriu(); err != nil {
 			return err
 		}
-		return keepCgroup2Options(func() error { return c.lc.Restore(lp, &opts) })
+		return c.keepCgroup2Options(func() error { return c.lc.Restore(lp, &opts) })
 	})
 }
 

@@ -91,6 +91,7 @@ func removeHalfMade(ctx context.Context, dir string) error {
 			return err
 		}
 	}
+	finishCgroup2Options(dir)
 	return removeStateDir(dir)
 }
 
@@ -113,6 +114,7 @@ func (c *Container) Delete(ctx context.Context, force bool) error {
 			return err
 		}
 	}
+	finishCgroup2Options(c.dir())
 	return c.lc.Destroy()
 }
 
