@@ -30,6 +30,11 @@ func TestRemoveWhileCreated(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		// A podrt that knows no engines must not remove it.
+		var rec podRecord
+		if err := readJSON(filepath.Join(p.dir, "pod.json"), &rec); err != nil || rec.Version != recordVersionOwners {
+			t.Errorf("pod.json: %v, version %d; want %d", err, rec.Version, recordVersionOwners)
+		}
 		err = p.Remove(t.Context(), force)
 		switch {
 		case force && err != nil:

@@ -70,6 +70,14 @@ var logRows = []row{
 					}
 				}
 			}
+			s.configure("sleep 1000")
+			s.ok("run", "-d", "c1")
+			for _, flag := range []string{"--kernel-memory", "--kernel-memory-tcp"} {
+				r := s.run(s.bare("--root", s.root, "update", flag, "1m", "c1"))
+				s.fact(flag+", exit code", r.code)
+				s.fact(flag+", standard error", r.stderr)
+			}
+			s.ok("delete", "-f", "c1")
 		},
 	},
 	{
