@@ -97,3 +97,34 @@ func TestSystemdPodMembers(t *testing.T) {
 		wantNoUnit(t, "podrt-test.scope")
 	}
 }
+
+// TestSystemdPodSameUID: the unit of a pod is told from that of another store's
+// pod with the same UID, whose creation and removal leave it alone.
+func TestSystemdPodSameUID(t *testing.T) {
+	needSystemd(t)
+	w := newWorld(t)
+	other := newArena(t)
+	serves := func(pod, uid string) *agent {
+		t.Helper()
+		w.ok(t, "--systemd-cgroup", "pod", "create", "--uid", uid, "--volume", w.ctl+":/ctl", pod)
+		return w.add(t, pod, "a")
+	}
+	const first, second = "11111111-2222-3333-4444-000000000001", "11111111-2222-3333-4444-000000000002"
+	a := serves("p", first)
+	if r := other.podrt(t, "--systemd-cgroup", "pod", "create", "--uid", first, "q"); r.code == 0 || !strings.Contains(r.stderr, "podrt-"+first+".service") {
+		t.Errorf("a pod whose unit is another's: %v; want an error that names the unit", r)
+	}
+	a.ask(t, "hostname")
+	wantProperties(t, "podrt-"+first+".service", map[string]string{"ActiveState": "active"})
+
+	other.ok(t, "--systemd-cgroup", "pod", "create", "--uid", second, "q")
+	systemctl(t, "stop", "podrt-"+second+".service")
+	b := serves("r", second)
+	other.ok(t, "pod", "rm", "-f", "q")
+	b.ask(t, "hostname")
+	wantProperties(t, "podrt-"+second+".service", map[string]string{"ActiveState": "active"})
+	for pod, uid := range map[string]string{"p": first, "r": second} {
+		w.ok(t, "pod", "rm", "-f", pod)
+		wantNoUnit(t, "podrt-"+uid+".service")
+	}
+}
