@@ -202,3 +202,30 @@ func TestOCICriuConfig(t *testing.T) {
 	}
 	o.fails(1, "open /nonexistent: no such file or directory", "restore", "-d", "--image-path", "/nonexistent", "c1")
 }
+
+// CRIU takes the options of the whole cgroup2 hierarchy away while it works; of
+// two at once the second finds none. The leak check looks at them.
+func TestOCICheckpointTwo(t *testing.T) {
+	o, count := newCounter(t)
+	o.ok("run", "-d", "c1")
+	o.configure(func(s *specs.Spec) { s.Process.Args[2] = "exec </dev/null >/dev/null 2>&1; sleep 1000" })
+	o.ok("run", "-d", "c2")
+	eventually(t, "the count begins", func() bool { return count() > 2 })
+	dir := t.TempDir()
+	first := o.command("checkpoint", "--leave-running", "--image-path", filepath.Join(dir, "c1"), "c1")
+	if err := first.Start(); err != nil {
+		t.Fatal(err)
+	}
+	// It has begun to write, and so has mounted.
+	eventually(t, "the first checkpoint", func() bool {
+		images, _ := filepath.Glob(filepath.Join(dir, "c1", "*.img"))
+		return len(images) > 0
+	})
+	o.criu("checkpoint", "--leave-running", "--image-path", filepath.Join(dir, "c2"), "c2")
+	if err := first.Wait(); err != nil {
+		t.Errorf("the first checkpoint: %v", err)
+	}
+	for _, id := range []string{"c1", "c2"} {
+		o.ok("delete", "--force", id)
+	}
+}

@@ -24,13 +24,14 @@ var cgroup2Options = []string{
 
 // cgroup2OptionsFile is in a container's state directory while CRIU works on it:
 // the options as they were before. Should podrt be killed meanwhile, they are put
-// back when the container is deleted, or by the next checkpoint of it.
+// back when the container is deleted, or by the next checkpoint of one.
 const cgroup2OptionsFile = "cgroup2-options.json"
 
 // keepCgroup2Options calls do and puts the host's cgroup2 options back that it
-// has changed. CRIU mounts cgroup2 with none, to look at it and as a container's
+// has taken away. CRIU mounts cgroup2 with none, to look at it and as a container's
 // /sys/fs/cgroup, which turns them off everywhere: without nsdelegate,
-// containers could write to files that are their runtime's.
+// containers could write to files that are their runtime's. While another of the
+// root's containers is saved or restored, its file knows them.
 func (c *Container) keepCgroup2Options(do func() error) error {
 	root, err := cgroups.Root()
 	if err != nil {
@@ -38,23 +39,56 @@ func (c *Container) keepCgroup2Options(do func() error) error {
 	}
 	file := filepath.Join(c.dir(), cgroup2OptionsFile)
 	var before []string
-	if readJSON(file, &before) != nil {
+	err = c.lockRoot(func() (err error) {
 		if before, err = readCgroup2Options(); err != nil {
 			return err
 		}
-		if err := writeJSON(file, before); err != nil {
-			return err
+		for _, option := range savedCgroup2Options(c.root) {
+			if !slices.Contains(before, option) {
+				before = append(before, option)
+			}
 		}
+		return writeJSON(file, before)
+	})
+	if err != nil {
+		return err
 	}
 	err = do()
-	rerr := resetCgroup2Options(root, before)
-	if rerr == nil {
-		rerr = ignoreNotExist(os.Remove(file))
-	}
+	rerr := c.lockRoot(func() error {
+		if err := resetCgroup2Options(root, before); err != nil {
+			return err
+		}
+		return ignoreNotExist(os.Remove(file))
+	})
 	if err != nil {
 		return err // the first error is the one to act on
 	}
 	return rerr
+}
+
+// lockRoot calls do while no other process does so with the container's root.
+func (c *Container) lockRoot(do func() error) error {
+	dir, err := os.Open(c.root)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	if err := flock(dir, unix.LOCK_EX); err != nil {
+		return fmt.Errorf("lock %q: %w", c.root, err)
+	}
+	return do()
+}
+
+// savedCgroup2Options are those that CRIU may have taken away just now.
+func savedCgroup2Options(containerRoot string) []string {
+	entries, _ := os.ReadDir(containerRoot)
+	var all []string
+	for _, e := range entries {
+		var options []string
+		_ = readJSON(filepath.Join(containerRoot, e.Name(), cgroup2OptionsFile), &options)
+		all = append(all, options...)
+	}
+	return all
 }
 
 // finishCgroup2Options puts the options back that a killed podrt could not. It is
@@ -106,12 +140,17 @@ func readCgroup2Options() ([]string, error) {
 }
 
 // resetCgroup2Options reconfigures the file system, and no mount of it
-// (fspick(2), since Linux 5.2), unless it has the options.
+// (fspick(2), since Linux 5.2), unless it has the options. It takes none away.
 func resetCgroup2Options(root cgroups.Path, want []string) error {
 	have, err := readCgroup2Options()
-	if err != nil || slices.Equal(have, want) {
+	if err != nil {
 		return err
 	}
+	missing := slices.DeleteFunc(slices.Clone(want), func(o string) bool { return slices.Contains(have, o) })
+	if len(missing) == 0 {
+		return nil
+	}
+	want = append(have, missing...)
 	fd, err := unix.Fspick(unix.AT_FDCWD, string(root), unix.FSPICK_CLOEXEC)
 	if err != nil {
 		return &os.PathError{Op: "fspick", Path: string(root), Err: err}
