@@ -212,18 +212,18 @@ func TestOCICheckpointTwo(t *testing.T) {
 	o.ok("run", "-d", "c2")
 	eventually(t, "the count begins", func() bool { return count() > 2 })
 	dir := t.TempDir()
-	first := o.command("checkpoint", "--leave-running", "--image-path", filepath.Join(dir, "c1"), "c1")
-	if err := first.Start(); err != nil {
-		t.Fatal(err)
-	}
+	first := make(chan ociResult, 1)
+	go func() {
+		first <- o.finish(o.command("checkpoint", "--leave-running", "--image-path", filepath.Join(dir, "c1"), "c1"))
+	}()
 	// It has begun to write, and so has mounted.
 	eventually(t, "the first checkpoint", func() bool {
 		images, _ := filepath.Glob(filepath.Join(dir, "c1", "*.img"))
-		return len(images) > 0
+		return len(images) > 0 || len(first) > 0
 	})
 	o.criu("checkpoint", "--leave-running", "--image-path", filepath.Join(dir, "c2"), "c2")
-	if err := first.Wait(); err != nil {
-		t.Errorf("the first checkpoint: %v", err)
+	if r := <-first; r.code != 0 {
+		t.Errorf("the first checkpoint: %+v", r)
 	}
 	for _, id := range []string{"c1", "c2"} {
 		o.ok("delete", "--force", id)
