@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/tidwall/gjson"
 	"golang.org/x/sys/unix"
 
 	"github.com/podrt/podrt/cgroups"
@@ -23,6 +24,11 @@ var ErrStillRunning = errors.New("container init still running")
 // with force.
 func DeleteContainer(ctx context.Context, root, id string, force bool) error {
 	c, err := LoadContainer(root, id)
+	return deleteLoaded(ctx, root, id, c, err, force)
+}
+
+// deleteLoaded is DeleteContainer with what LoadContainer returned.
+func deleteLoaded(ctx context.Context, root, id string, c *Container, err error, force bool) error {
 	switch {
 	case err == nil:
 		return c.Delete(ctx, force)
@@ -42,9 +48,34 @@ func DeleteContainer(ctx context.Context, root, id string, force bool) error {
 // container that may be a member of one of its pods, or an engine's sandbox,
 // whose pod goes with it.
 func (s *Store) RemoveContainer(ctx context.Context, id string, force bool) error {
+	c, err := LoadContainer(s.containerRoot(), id)
+	return s.removeLoaded(ctx, id, c, err, force)
+}
+
+// Remove is RemoveContainer for a container that the caller has made or loaded.
+// Its state is not decoded again, which takes most of the time of a removal.
+func (s *Store) Remove(ctx context.Context, c *Container, force bool) error {
+	if !c.isRecorded() {
+		return s.RemoveContainer(ctx, c.ID(), force)
+	}
+	return s.removeLoaded(ctx, c.ID(), c, nil, force)
+}
+
+// isRecorded reports whether the state directory is this container's: it may
+// have been deleted since, and another one made of its id.
+func (c *Container) isRecorded() bool {
+	state, err := c.lc.State()
+	if err != nil {
+		return false
+	}
+	b, err := readSmall(filepath.Join(c.dir(), "state.json"), make([]byte, stateFileMax))
+	return err == nil && state.Created.Equal(gjson.GetBytes(b, "created").Time())
+}
+
+func (s *Store) removeLoaded(ctx context.Context, id string, c *Container, loadErr error, force bool) error {
 	root := s.containerRoot()
-	pod, known := podOf(root, id)
-	err := DeleteContainer(ctx, root, id, force)
+	pod, known := podOf(root, id, c, loadErr)
+	err := deleteLoaded(ctx, root, id, c, loadErr, force)
 	if err != nil && !errors.Is(err, ErrNotExist) {
 		return err
 	}
@@ -60,9 +91,10 @@ func (s *Store) RemoveContainer(ctx context.Context, id string, force bool) erro
 }
 
 // podOf returns the UID of the pod that a container, perhaps half made, is in;
-// known is false where there is no container, or too little of it to tell.
-func podOf(root, id string) (uid string, known bool) {
-	if c, err := LoadContainer(root, id); err == nil {
+// known is false where there is no container, or too little of it to tell. c
+// and err are what LoadContainer returned.
+func podOf(root, id string, c *Container, err error) (uid string, known bool) {
+	if err == nil {
 		return c.Annotations()[AnnotationPod], true
 	} else if !errors.Is(err, ErrNotExist) {
 		return "", true
@@ -130,6 +162,17 @@ func (c *Container) kill(ctx context.Context) error {
 			return fmt.Errorf("unable to signal init: %w", err)
 		}
 	}
+	if init != nil {
+		// Before a look at the cgroup: the kernel announces that one is empty up
+		// to 10 ms late, and the end of a process at once.
+		err := waitProcess(ctx, init)
+		if ctx.Err() != nil {
+			return ErrStillRunning
+		}
+		if err != nil {
+			return err
+		}
+	}
 	// An init with a PID namespace of its own takes all others with it, but
 	// not those in namespaces beside it that share its cgroup; without one,
 	// all are left. SIGKILL reaches frozen processes (cgroup v2).
@@ -137,14 +180,7 @@ func (c *Container) kill(ctx context.Context) error {
 	if err != nil && !c.lc.Config().RootlessCgroups {
 		return err
 	}
-	if init == nil {
-		return nil
-	}
-	err = waitProcess(ctx, init)
-	if ctx.Err() != nil {
-		return ErrStillRunning
-	}
-	return err
+	return nil
 }
 
 // openInit opens a pidfd on the container's init; nil if it has ended.

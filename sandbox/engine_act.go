@@ -149,7 +149,8 @@ func (p *Pod) removeEngine(ctx context.Context, force bool) error {
 		return err
 	}
 	for _, rec := range recs {
-		_, known := podOf(rec.Root, rec.ID)
+		c, err := LoadContainer(rec.Root, rec.ID)
+		_, known := podOf(rec.Root, rec.ID, c, err)
 		if !force && known {
 			return fmt.Errorf("remove pod %q: container %q exists: %w; use force to kill and delete it", p.Name(), rec.ID, p.engineOnly())
 		}

@@ -160,13 +160,11 @@ func (p *Pod) forget() error {
 // deleteContainer removes a container, whatever it does, and what the pod has of
 // it. Another's container that has the id is let alone.
 func (p *Pod) deleteContainer(ctx context.Context, rec containerRecord) error {
-	_, err := LoadContainer(rec.Root, rec.ID)
-	foreign := err == nil
-	if owner, _ := podOf(rec.Root, rec.ID); owner != "" || foreign {
-		foreign = owner != p.UID()
-	}
+	c, err := LoadContainer(rec.Root, rec.ID)
+	owner, _ := podOf(rec.Root, rec.ID, c, err)
+	foreign := owner != p.UID() && (owner != "" || err == nil)
 	if !foreign {
-		if err := DeleteContainer(ctx, rec.Root, rec.ID, true); err != nil {
+		if err := deleteLoaded(ctx, rec.Root, rec.ID, c, err, true); err != nil {
 			return fmt.Errorf("delete container %q: %w", rec.Name, err)
 		}
 	}

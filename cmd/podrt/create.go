@@ -121,7 +121,9 @@ func (o *initOptions) start(e *env, id string, start startFunc, detach bool) (_ 
 		if o.keep {
 			return nil
 		}
-		return deleteContainer(e, id, false)
+		ctx, cancel := context.WithTimeout(context.Background(), deletePatience)
+		defer cancel()
+		return e.store.Remove(ctx, r.container, false)
 	}
 	if r.notify != nil {
 		if err := r.notify.prepare(o.runs); err != nil {
