@@ -164,6 +164,7 @@ func (c *Container) StartExec(p *Process) error {
 	if err != nil {
 		return err
 	}
+	OneProcessor() // it has no hooks
 	return c.lc.Run(lp)
 }
 

@@ -57,6 +57,11 @@ func (p *Pod) launch(ctx context.Context, bundle *PodBundle, stdio Stdio) (_ []*
 			}
 		}
 	}()
+	configs := make([]*specs.Spec, len(members))
+	for i := range bundle.Containers {
+		configs[i] = bundle.Containers[i].Config
+	}
+	OneProcessor(configs...)
 	var wg sync.WaitGroup
 	width := make(chan struct{}, launchWidth)
 	for i, bc := range bundle.Containers {

@@ -101,6 +101,7 @@ func (o *initOptions) start(e *env, id string, start startFunc, detach bool) (_ 
 	if r.notify != nil {
 		r.notify.addTo(spec)
 	}
+	sandbox.OneProcessor(spec)
 	member, err := e.store.Join(context.Background(), o.pod, id, bundle, spec)
 	if err != nil {
 		return -1, err
