@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	lccgroups "github.com/opencontainers/cgroups"
@@ -87,7 +86,7 @@ func (in *containerIntent) destroyCgroup() error {
 
 // removeStateDir removes what is left of a container on disk.
 func removeStateDir(dir string) error {
-	if err := os.RemoveAll(dir); err != nil {
+	if err := removeKnown(dir, "state.json", "exec.fifo", intentFile); err != nil {
 		return fmt.Errorf("unable to remove container state dir: %w", err)
 	}
 	return nil

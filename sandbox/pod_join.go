@@ -96,7 +96,7 @@ func (p *Pod) claimContainer(root, id string) (*os.File, error) {
 	if mkdirErr != nil && !errors.Is(mkdirErr, fs.ErrExist) {
 		return nil, fmt.Errorf("write state: %w", mkdirErr)
 	}
-	f, err := os.Open(dir)
+	f, err := openFile(dir, unix.O_RDONLY|unix.O_DIRECTORY, 0)
 	if err != nil {
 		return nil, fmt.Errorf("write state: %w", err)
 	}
@@ -162,7 +162,7 @@ func (s *Store) LeavePod(podUID, id string) error {
 	}
 	// Whoever makes a container of that id in the pod now holds the lock of its
 	// directory, and its record is not the deleted one's.
-	dir, err := os.Open(p.containerDir(id))
+	dir, err := openFile(p.containerDir(id), unix.O_RDONLY|unix.O_DIRECTORY, 0)
 	if err != nil {
 		return ignoreNotExist(err)
 	}

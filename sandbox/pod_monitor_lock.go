@@ -28,7 +28,7 @@ func (p *Pod) monitorFile() string { return filepath.Join(p.dir, "monitor") }
 // lockMonitor makes this process the pod's monitor; ErrPodRunning when there is
 // one already. The caller closes the file when its work is done.
 func (p *Pod) lockMonitor() (*os.File, error) {
-	f, err := os.OpenFile(p.monitorFile(), os.O_RDWR|os.O_CREATE|unix.O_CLOEXEC, 0o600)
+	f, err := openFile(p.monitorFile(), unix.O_RDWR|unix.O_CREAT, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("lock monitor of pod %q: %w", p.Name(), err)
 	}
@@ -57,7 +57,7 @@ func (p *Pod) lockMonitor() (*os.File, error) {
 
 // monitored reports whether a process is the pod's monitor.
 func (p *Pod) monitored() bool {
-	f, err := os.Open(p.monitorFile())
+	f, err := openFile(p.monitorFile(), unix.O_RDONLY, 0)
 	if err != nil {
 		return false
 	}
@@ -70,7 +70,7 @@ func (p *Pod) monitored() bool {
 // closed; then the goroutine that waits for the lock stays behind until the
 // monitor ends.
 func (p *Pod) waitMonitor(done <-chan struct{}) error {
-	f, err := os.Open(p.monitorFile())
+	f, err := openFile(p.monitorFile(), unix.O_RDONLY, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -92,7 +93,7 @@ const (
 
 // bootID returns the kernel's boot id (random(4), /proc/sys/kernel/random).
 func bootID() (string, error) {
-	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	b, err := readSmall("/proc/sys/kernel/random/boot_id", make([]byte, 64))
 	if err != nil {
 		return "", fmt.Errorf("read boot id: %w", err)
 	}
@@ -101,32 +102,31 @@ func bootID() (string, error) {
 
 // writeJSON replaces path by v's JSON, by temporary file and rename: a reader
 // sees the old or the new file, a full file system leaves the old one.
-func writeJSON(path string, v any) (retErr error) {
+func writeJSON(path string, v any) error {
 	b, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encode %s: %w", filepath.Base(path), err)
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+	// The name is this process's and this instant's; O_EXCL has the last word.
+	tmp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+"-"+strconv.Itoa(os.Getpid())+"-"+strconv.FormatInt(time.Now().UnixNano(), 36))
+	f, err := openFile(tmp, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL, 0o600)
 	if err != nil {
 		return fmt.Errorf("write state: %w", err)
 	}
-	defer func() {
-		f.Close()
-		if retErr != nil {
-			os.Remove(f.Name())
-		}
-	}()
-	if _, err := f.Write(append(b, '\n')); err != nil {
-		return fmt.Errorf("write state: %w", err)
+	_, err = f.Write(append(b, '\n'))
+	err = errors.Join(err, f.Close())
+	if err == nil {
+		err = os.Rename(tmp, path)
 	}
-	if err := os.Rename(f.Name(), path); err != nil {
+	if err != nil {
+		_ = os.Remove(tmp)
 		return fmt.Errorf("write state: %w", err)
 	}
 	return nil
 }
 
 func readJSON(path string, v any) error {
-	b, err := os.ReadFile(path)
+	b, err := readFile(path)
 	if err != nil {
 		return err
 	}
@@ -164,7 +164,7 @@ const lockPatience = 30 * time.Second
 func (p *Pod) lock(ctx context.Context, how int) (*os.File, error) {
 	ctx, cancel := context.WithTimeout(ctx, lockPatience)
 	defer cancel()
-	f, err := os.OpenFile(filepath.Join(p.dir, "lock"), os.O_RDWR|unix.O_CLOEXEC, 0)
+	f, err := openFile(filepath.Join(p.dir, "lock"), unix.O_RDWR, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("pod %q: %w", p.Name(), ErrPodNotExist)
 	}

@@ -150,7 +150,7 @@ func flock(f *os.File, how int) error {
 
 // lockNames takes the lock of the name index; the caller closes the file.
 func (s *Store) lockNames() (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(s.namesDir(), ".lock"), os.O_RDWR|os.O_CREATE|unix.O_CLOEXEC, 0o600)
+	f, err := openFile(filepath.Join(s.namesDir(), ".lock"), unix.O_RDWR|unix.O_CREAT, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("lock pod names: %w", err)
 	}
