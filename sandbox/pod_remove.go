@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -41,11 +42,15 @@ func (p *Pod) Remove(ctx context.Context, force bool) error {
 	}
 	defer lock.Close()
 	if !force {
-		st, err := p.Status()
+		recs, err := p.containers()
 		if err != nil {
 			return err
 		}
-		for _, c := range st.Containers {
+		for _, rec := range recs {
+			c, err := p.containerStatus(rec)
+			if err != nil {
+				return err
+			}
 			if c.alive() {
 				return fmt.Errorf("remove pod %q: container %q is %s: %w; stop the pod first or use force", p.Name(), c.Name, c.Status, ErrPodRunning)
 			}
@@ -63,14 +68,21 @@ func (p *Pod) Remove(ctx context.Context, force bool) error {
 
 // joinedBy names the pods that use this pod's network namespace.
 func (p *Pod) joinedBy() ([]string, error) {
-	pods, err := p.store.Pods()
+	entries, err := os.ReadDir(p.store.podsDir())
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("list pods: %w", err)
 	}
 	var names []string
-	for _, other := range pods {
-		if other.rec.JoinsNet == p.UID() {
-			names = append(names, other.Name())
+	for _, e := range entries {
+		if e.Name() == p.UID() || strings.HasPrefix(e.Name(), ".") {
+			continue
+		}
+		name, ok, err := joinsNet(p.store.podDir(e.Name()), p.UID())
+		switch {
+		case ok:
+			names = append(names, name)
+		case err != nil && !errors.Is(err, fs.ErrNotExist): // removed meanwhile
+			return nil, fmt.Errorf("load pod %q: %w", e.Name(), err)
 		}
 	}
 	return names, nil
@@ -97,15 +109,24 @@ func (p *Pod) teardown(ctx context.Context, force bool) error {
 	default:
 		try(ignoreNotExist(cg.Leaf(initLeaf).Kill()))
 	}
+	recs, err := p.containers()
+	try(err)
+	ending := p.beginEnd(recs, owned && force)
+	release := func() {
+		try(rootfs.UnmountShm(p.shmDir()))
+		try(nsenter.Unpin(p.nsDir()))
+	}
+	// While the processes end, unless hooks may still use them, or a volume have
+	// them below it: a directory that is mounted upon there is busy here.
+	early := ending.silent() && len(p.rec.Spec.Volumes) == 0
+	if early {
+		release()
+	}
 	// Before the containers' directories go: the monitor records their end there.
 	if err := p.awaitMonitor(); !force {
 		try(err) // by force, a stopped monitor does not keep the pod
 	}
-	recs, err := p.containers()
-	try(err)
-	for _, rec := range recs {
-		try(p.deleteContainer(ctx, rec))
-	}
+	try(ending.finish(ctx))
 	if owned {
 		try(ignoreNotExist(cg.WaitEmpty(ctx)))
 	}
@@ -114,8 +135,9 @@ func (p *Pod) teardown(ctx context.Context, force bool) error {
 		try(p.hideState(&p.rec.Spec.Volumes[i]))
 	}
 	try(rootfs.RemoveVolumes(p.volumesDir(), p.libVolumesDir()))
-	try(rootfs.UnmountShm(p.shmDir()))
-	try(nsenter.Unpin(p.nsDir()))
+	if !early {
+		release()
+	}
 	if owned {
 		try(p.removeCgroup(ctx))
 	}
@@ -177,7 +199,7 @@ func (p *Pod) dropContainer(name string) error {
 	if err := errors.Join(rootfs.RemoveOverlay(p.overlayDir(name)), rootfs.RemoveSubpaths(p.subpathsDir(name))); err != nil {
 		return fmt.Errorf("remove mounts of container %q: %w", name, err)
 	}
-	if err := os.RemoveAll(p.containerDir(name)); err != nil {
+	if err := removeKnown(p.containerDir(name), "container.json", "exit.json"); err != nil {
 		return fmt.Errorf("remove record of container %q: %w", name, err)
 	}
 	return nil

@@ -1,0 +1,122 @@
+package sandbox
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/opencontainers/runc/libcontainer/utils"
+	"github.com/tidwall/gjson"
+	"golang.org/x/sys/unix"
+)
+
+// ending is the containers of a pod that is removed. Those that are nothing but
+// processes and a cgroup below the pod's are ended with that, all at once, by
+// their files alone; libcontainer, which decodes each one's whole configuration
+// and mounts a procfs to look at its init, deletes the others one by one.
+type ending struct {
+	p     *Pod
+	plain []containerRecord
+	inits []*os.File // pidfds of those whose init lives
+	rest  []containerRecord
+}
+
+// beginEnd looks at the containers. killed says that every process in the pod's
+// cgroup was sent SIGKILL.
+func (p *Pod) beginEnd(recs []containerRecord, killed bool) *ending {
+	e := &ending{p: p}
+	buf := make([]byte, stateFileMax)
+	for _, rec := range recs {
+		init, ok := p.plainInit(rec, buf)
+		if !killed || !ok {
+			if init != nil {
+				init.Close()
+			}
+			e.rest = append(e.rest, rec)
+			continue
+		}
+		e.plain = append(e.plain, rec)
+		if init != nil {
+			// Once more, in case that it was moved out of the pod's cgroup.
+			_ = unix.PidfdSendSignal(int(init.Fd()), unix.SIGKILL, nil, 0)
+			e.inits = append(e.inits, init)
+		}
+	}
+	return e
+}
+
+// silent reports whether nothing is run when the containers are deleted. Hooks
+// may still use what the pod has.
+func (e *ending) silent() bool { return len(e.rest) == 0 }
+
+// plainInit opens the init of one of the pod's containers, nil where it has
+// ended; ok is false for a container that is more than a cgroup below the pod's,
+// or not the pod's.
+func (p *Pod) plainInit(rec containerRecord, buf []byte) (init *os.File, ok bool) {
+	b, err := readSmall(filepath.Join(rec.Root, rec.ID, "state.json"), buf)
+	if err != nil {
+		return nil, false
+	}
+	f, ok := parseStateFile(b)
+	if !ok || f.id != rec.ID || !strings.HasPrefix(f.cgroup, string(p.cgroup())+"/") {
+		return nil, false
+	}
+	// Anything else that libcontainer would have to remove, or to run.
+	for _, more := range gjson.GetManyBytes(b, "config.Hooks", "config.intel_rdt", "intel_rdt_path", "config.cgroups.systemd") {
+		if more.Exists() && more.String() != "" && more.Type != gjson.False && more.Type != gjson.Null {
+			return nil, false
+		}
+	}
+	if _, annotations := utils.Annotations(f.labels); annotations[AnnotationPod] != p.UID() {
+		return nil, false
+	}
+	init, err = openProcess(f.pid, f.start)
+	if err != nil && !errors.Is(err, unix.ESRCH) {
+		return nil, false
+	}
+	return init, true
+}
+
+// finish waits for the containers' ends and deletes them. The cgroups of those
+// that are plain are left to go with the pod's.
+func (e *ending) finish(ctx context.Context) error {
+	var errs []error
+	for _, init := range e.inits { // they end side by side
+		errs = append(errs, waitProcess(ctx, init), init.Close())
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	for _, rec := range e.plain {
+		err := removeStateDir(filepath.Join(rec.Root, rec.ID))
+		if err == nil {
+			err = e.p.dropContainer(rec.Name)
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("delete container %q: %w", rec.Name, err))
+		}
+	}
+	for _, rec := range e.rest {
+		errs = append(errs, e.p.deleteContainer(ctx, rec))
+	}
+	return errors.Join(errs...)
+}
+
+// joinsNet names the pod of that directory if it uses the network namespace of
+// the pod target.
+func joinsNet(dir, target string) (name string, ok bool, err error) {
+	b, err := readFile(filepath.Join(dir, "pod.json"))
+	if err != nil {
+		return "", false, err
+	}
+	// Most have none: the record is not decoded for that.
+	if !bytes.Contains(b, []byte(target)) {
+		return "", false, nil
+	}
+	f := gjson.GetManyBytes(b, "name", "joinsNet")
+	return f[0].String(), f[1].String() == target, nil
+}
