@@ -35,7 +35,7 @@ func TestPodDetached(t *testing.T) {
 	if err := wait.Start(); err != nil {
 		t.Fatal(err)
 	}
-	if got := monitors(t, uid); len(got) != 1 {
+	if got := monitors(t, dir); len(got) != 1 {
 		t.Errorf("monitors %q; want one", got)
 	}
 
@@ -70,7 +70,7 @@ func TestPodDetached(t *testing.T) {
 	info.container(t, "term").wantExit(t, 143, "signal", "SIGTERM")
 	info.container(t, "segv").wantExit(t, 139, "signal", "SIGSEGV")
 	info.container(t, "killed").wantExit(t, 137, "signal", "SIGKILL")
-	eventually(t, "monitor ended", func() bool { return len(monitors(t, uid)) == 0 })
+	eventually(t, "monitor ended", func() bool { return len(monitors(t, dir)) == 0 })
 
 	log := readFile(t, filepath.Join(w.log, uid, "good.log"))
 	if log != "ready\n" {
@@ -80,11 +80,11 @@ func TestPodDetached(t *testing.T) {
 }
 
 // monitors are the podrt processes that serve the pod.
-func monitors(t *testing.T, uid string) []string {
+func monitors(t *testing.T, dir string) []string {
 	t.Helper()
 	var found []string
 	for _, p := range podrtProcesses(t) {
-		if strings.Contains(p, " monitor "+uid) {
+		if strings.Contains(p, " monitor --bundle "+dir) {
 			found = append(found, p)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -66,11 +67,13 @@ func LoadPodBundle(dir string) (*PodBundle, error) {
 	}
 	b := &PodBundle{Dir: abs, Spec: spec, Containers: make([]BundleContainer, len(spec.Containers))}
 	errs := make([]error, len(spec.Containers))
+	var wg sync.WaitGroup
 	for i, c := range spec.Containers {
 		rel := filepath.Join("containers", c.Name)
 		b.Containers[i] = BundleContainer{Name: c.Name, Dir: filepath.Join(abs, rel)}
-		b.Containers[i].Config, errs[i] = loadMemberConfig(root, rel, spec)
+		wg.Go(func() { b.Containers[i].Config, errs[i] = loadMemberConfig(root, rel, spec) })
 	}
+	wg.Wait()
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}

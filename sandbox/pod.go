@@ -26,6 +26,8 @@ type Pod struct {
 	store *Store
 	dir   string // RUN/pods/UID
 	rec   podRecord
+
+	bundle *PodBundle // as its maker read it, until its containers are launched
 }
 
 // Name returns the pod's name, unique among live pods.

@@ -39,7 +39,7 @@ func (s *Store) CreatePod(ctx context.Context, spec *PodSpec, bundle *PodBundle)
 		if err := bundle.CheckRoots(); err != nil {
 			return nil, err
 		}
-		p.rec.Bundle = bundle.Dir
+		p.rec.Bundle, p.bundle = bundle.Dir, bundle
 	}
 	if err := s.prepare(); err != nil {
 		return nil, err

@@ -15,80 +15,103 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// monitorReport is what a monitor tells the process that started it, once.
+// monitorReport is what a monitor tells the process that started it: first the
+// UID of the pod, once that is made, then how its start ended.
 type monitorReport struct {
+	UID   string `json:"uid,omitempty"`
+	Ended bool   `json:"ended,omitempty"`
 	Error string `json:"error,omitempty"`
 	Code  int    `json:"code,omitempty"` // StartCode of the error
+	Kind  string `json:"kind,omitempty"` // of the error, as the program has it
 }
 
 // MonitorError is the failure of a detached start, as the monitor reported it.
 type MonitorError struct {
 	Msg  string
 	Code int
+	Kind string
 }
 
 func (e *MonitorError) Error() string { return e.Msg }
 
-// StartDetached launches the pod's containers under a monitor: a new session
-// and process, this executable with the given arguments, which must end in
-// ServeMonitor. It returns when all containers run, or with the reason why
-// none does.
-func (p *Pod) StartDetached(ctx context.Context, args []string) error {
+// StartMonitor starts a monitor: a new session and process, this executable with
+// the given arguments, which must end in ServeMonitor. It returns when all
+// containers of the pod run, or with the reason why none does. The pod's UID is
+// known, also with an error, if it was made.
+func StartMonitor(ctx context.Context, args []string) (uid string, _ error) {
 	r, w, err := os.Pipe()
 	if err != nil {
-		return fmt.Errorf("start monitor of pod %q: %w", p.Name(), err)
+		return "", fmt.Errorf("start monitor: %w", err)
 	}
 	defer r.Close()
 	cmd := exec.Command("/proc/self/exe", args...)
 	cmd.Args[0] = os.Args[0]
-	cmd.Dir = "/"
 	cmd.ExtraFiles = []*os.File{w} // descriptor 3
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	err = cmd.Start()
 	w.Close()
 	if err != nil {
-		return fmt.Errorf("start monitor of pod %q: %w", p.Name(), err)
+		return "", fmt.Errorf("start monitor: %w", err)
 	}
 	// An interrupted caller takes the half-started pod back: the monitor stops
 	// what it launched on SIGTERM.
 	stop := context.AfterFunc(ctx, func() { _ = cmd.Process.Signal(unix.SIGTERM) })
 	defer stop()
-	b, err := io.ReadAll(r)
-	if err != nil || len(b) == 0 {
-		_ = cmd.Process.Kill()
-		_, _ = cmd.Process.Wait()
-		return fmt.Errorf("start monitor of pod %q: it ended without a report", p.Name())
+	reports := json.NewDecoder(r)
+	for {
+		var rep monitorReport
+		if err := reports.Decode(&rep); err != nil {
+			_ = cmd.Process.Kill()
+			_, _ = cmd.Process.Wait()
+			if errors.Is(err, io.EOF) {
+				err = errors.New("it ended without a report")
+			}
+			return uid, fmt.Errorf("start monitor: %w", err)
+		}
+		uid = orDefault(rep.UID, uid)
+		switch {
+		case rep.Error != "":
+			_, _ = cmd.Process.Wait()
+			return uid, &MonitorError{Msg: rep.Error, Code: rep.Code, Kind: rep.Kind}
+		case rep.Ended:
+			return uid, cmd.Process.Release()
+		}
 	}
-	var rep monitorReport
-	if err := json.Unmarshal(b, &rep); err != nil {
-		return fmt.Errorf("read report of the monitor of pod %q: %w", p.Name(), err)
-	}
-	if rep.Error != "" {
-		_, _ = cmd.Process.Wait()
-		return &MonitorError{Msg: rep.Error, Code: rep.Code}
-	}
-	return cmd.Process.Release()
 }
 
-// ServeMonitor is the life of the monitor of the pod with that UID: it launches
-// the containers with their output in LOG/UID/NAME.log, reports on the
-// descriptor that StartDetached gave it, and ends when the last container has
-// ended and is recorded. When ctx is cancelled it stops the pod.
-func (s *Store) ServeMonitor(ctx context.Context, uid string, report *os.File) error {
-	tell := func(rep monitorReport) error {
-		defer report.Close()
-		return json.NewEncoder(report).Encode(rep)
-	}
+// MonitorWork is what ServeMonitor is to do.
+type MonitorWork struct {
+	Pod  func(context.Context) (*Pod, error) // finds or makes the pod
+	Undo func(error, *Pod) error             // after a failed start, and adds what goes wrong; nil if there is nothing to do
+	Kind func(error) string                  // for MonitorError
+}
+
+// ServeMonitor is the life of a pod's monitor: it launches the containers with
+// their output in LOG/UID/NAME.log, reports on the descriptor that StartMonitor
+// gave it, and ends when the last container has ended and is recorded. When ctx
+// is cancelled it stops the pod.
+func ServeMonitor(ctx context.Context, report *os.File, work MonitorWork) error {
+	unix.CloseOnExec(int(report.Fd()))
 	told := false
-	p, err := s.PodByUID(uid)
+	tell := func(rep monitorReport) error { return json.NewEncoder(report).Encode(rep) }
+	p, err := work.Pod(ctx)
 	if err == nil {
-		_, err = p.RunContainers(ctx, p.logStdio, func() {
-			told = true
-			_ = tell(monitorReport{}) // a caller that has gone needs no answer
-		})
+		// A caller that has gone needs no answer, here and below.
+		_ = tell(monitorReport{UID: p.UID()})
+		// It keeps no file system busy.
+		if err = os.Chdir("/"); err == nil {
+			_, err = p.RunContainers(ctx, p.logStdio, func() {
+				told = true
+				_ = tell(monitorReport{Ended: true})
+				_ = report.Close()
+			})
+		}
+		if err != nil && !told && work.Undo != nil {
+			err = work.Undo(err, p)
+		}
 	}
 	if err != nil && !told {
-		return errors.Join(err, tell(monitorReport{Error: err.Error(), Code: StartCode(err)}))
+		return errors.Join(err, tell(monitorReport{Error: err.Error(), Code: StartCode(err), Kind: work.Kind(err)}))
 	}
 	return err
 }

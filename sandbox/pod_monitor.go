@@ -81,9 +81,12 @@ func (p *Pod) startContainers(ctx context.Context, stdio Stdio) (_ []*member, _ 
 	if p.rec.Bundle == "" {
 		return nil, nil, fmt.Errorf("pod %q has no bundle and so no containers of its own to start", p.Name())
 	}
-	bundle, err := LoadPodBundle(p.rec.Bundle)
-	if err != nil {
-		return nil, nil, err
+	bundle := p.bundle
+	p.bundle = nil // to launch a container changes its configuration
+	if bundle == nil {
+		if bundle, err = LoadPodBundle(p.rec.Bundle); err != nil {
+			return nil, nil, err
+		}
 	}
 	// The pod is what it was created as; a container that was added to the
 	// bundle since, or taken away, would be half of another pod.

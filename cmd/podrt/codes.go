@@ -64,8 +64,14 @@ func errorCode(err error) string {
 			return c.code
 		}
 	}
-	var usage *usageError
-	if errors.As(err, &usage) {
+	var (
+		there *sandbox.MonitorError
+		usage *usageError
+	)
+	switch {
+	case errors.As(err, &there) && there.Kind != "":
+		return there.Kind
+	case errors.As(err, &usage):
 		return codeInvalidUsage
 	}
 	if code := startCode(err.Error()); code != "" {

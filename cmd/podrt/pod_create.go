@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"golang.org/x/sys/unix"
@@ -70,33 +71,24 @@ executed, 127 if it was not found.`,
 // podRun makes and runs a pod; the exit status is for the error, if there is
 // one, or the containers'.
 func (e *env) podRun(dir, name, uid string, detach, keep bool) (int, error) {
-	bundle, err := sandbox.LoadPodBundle(dir)
-	if err != nil {
-		return sandbox.CodeError, err
-	}
-	spec := bundle.Spec
-	if name != "" {
-		spec.Rename(name)
-	}
-	if uid != "" {
-		spec.Metadata.UID = uid
-	}
 	ctx, stop := interruptible()
 	defer stop()
-	p, err := e.store.CreatePod(ctx, spec, bundle)
+	if detach {
+		uid, code, err := e.runDetached(ctx, dir, name, uid)
+		if err != nil {
+			return code, err
+		}
+		_, err = fmt.Fprintln(e.stdout, uid)
+		return 0, err
+	}
+	p, err := e.makePod(ctx, dir, name, uid)
 	if err != nil {
 		return sandbox.CodeError, err
 	}
-	if detach {
-		if err := e.startDetached(ctx, p); err != nil {
-			return detachedCode(err), joinRemoval(err, p)
-		}
-		_, err := fmt.Fprintln(e.stdout, p.UID())
-		return 0, err
-	}
 
-	names := make([]string, len(spec.Containers))
-	for i, c := range spec.Containers {
+	containers := p.Spec().Containers
+	names := make([]string, len(containers))
+	for i, c := range containers {
 		names[i] = c.Name
 	}
 	out := newOutputMux(names)
@@ -117,4 +109,20 @@ func (e *env) podRun(dir, name, uid string, detach, keep bool) (int, error) {
 	// After the pod is gone: whoever reads the output may take any time.
 	out.wait()
 	return e.reportExits(exits), nil
+}
+
+// makePod makes the pod of a bundle, without its containers.
+func (e *env) makePod(ctx context.Context, dir, name, uid string) (*sandbox.Pod, error) {
+	bundle, err := sandbox.LoadPodBundle(dir)
+	if err != nil {
+		return nil, err
+	}
+	spec := bundle.Spec
+	if name != "" {
+		spec.Rename(name)
+	}
+	if uid != "" {
+		spec.Metadata.UID = uid
+	}
+	return e.store.CreatePod(ctx, spec, bundle)
 }

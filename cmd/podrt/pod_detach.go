@@ -11,10 +11,40 @@ import (
 
 // startDetached starts the pod's containers under a monitor process.
 func (e *env) startDetached(ctx context.Context, p *sandbox.Pod) error {
-	return p.StartDetached(ctx, []string{
+	_, err := sandbox.StartMonitor(ctx, e.monitorArgs(p.UID()))
+	return err
+}
+
+// runDetached has a monitor process make the pod of a bundle and start its
+// containers, and returns the pod's UID and the exit status for the error. This
+// process does nothing of it: it would only be in the way of the other one,
+// which has to know as much.
+func (e *env) runDetached(ctx context.Context, dir, name, uid string) (string, int, error) {
+	uid, err := sandbox.StartMonitor(ctx, e.monitorArgs("--bundle", dir, "--name", name, "--uid", uid))
+	if err == nil {
+		return uid, 0, nil
+	}
+	var reported *sandbox.MonitorError
+	if !errors.As(err, &reported) && uid != "" { // it was killed
+		if p, perr := e.store.PodByUID(uid); perr == nil {
+			err = joinRemoval(err, p)
+		}
+	}
+	return "", detachedCode(err), err
+}
+
+// monitorArgs is the command line of a monitor with this process's settings.
+func (e *env) monitorArgs(args ...string) []string {
+	all := []string{
 		"--root", e.store.ContainerRoot, "--pod-root", e.store.RunRoot, "--lib-root", e.store.LibRoot, "--log-root", e.store.LogRoot,
-		"pod", "monitor", p.UID(),
-	})
+	}
+	switch e.store.Cgroups {
+	case sandbox.SystemdManager:
+		all = append(all, "--cgroup-manager", "systemd")
+	case sandbox.NoManager:
+		all = append(all, "--cgroup-manager", "disabled")
+	}
+	return append(append(all, "pod", "monitor"), args...)
 }
 
 // detachedCode is the exit status that a failed detached start ends podrt with.
@@ -26,13 +56,19 @@ func detachedCode(err error) int {
 	return sandbox.CodeError
 }
 
-// podMonitorCommand is what startDetached executes.
+// podMonitorCommand is what startDetached and runDetached execute.
 func podMonitorCommand() *command {
+	var bundle, name, uid string
 	return &command{
 		name:   "monitor",
 		usage:  "(internal) be the parent of a pod's containers",
 		hidden: true,
-		min:    1, max: 1,
+		flags: func(f *flags) {
+			f.String(&bundle, "bundle", "make the pod of the bundle `DIR`")
+			f.String(&name, "name", "instead of the bundle's")
+			f.String(&uid, "uid", "instead of the bundle's")
+		},
+		min: 0, max: 1,
 		run: func(e *env, args []string) error {
 			report := os.NewFile(3, "report")
 			if _, err := report.Stat(); err != nil {
@@ -40,7 +76,14 @@ func podMonitorCommand() *command {
 			}
 			ctx, stop := interruptible()
 			defer stop()
-			return e.store.ServeMonitor(ctx, args[0], report)
+			work := sandbox.MonitorWork{Kind: errorCode}
+			if len(args) > 0 {
+				work.Pod = func(context.Context) (*sandbox.Pod, error) { return e.store.PodByUID(args[0]) }
+			} else {
+				work.Pod = func(ctx context.Context) (*sandbox.Pod, error) { return e.makePod(ctx, bundle, name, uid) }
+				work.Undo = joinRemoval
+			}
+			return sandbox.ServeMonitor(ctx, report, work)
 		},
 	}
 }
