@@ -26,15 +26,20 @@ signal to the init process of the "ubuntu01" container:
 			f.Bool(&all, "all, a", "(obsoleted, do not use)").hide()
 		},
 		run: func(e *env, args []string) error {
+			sig := unix.SIGTERM
+			var unknown error
+			if len(args) > 1 && args[1] != "" {
+				sig, unknown = sandbox.ParseSignal(args[1])
+			}
+			if unknown == nil && sandbox.SignalInit(e.root, args[0], sig) {
+				return nil
+			}
 			c, err := e.container(args[0])
 			if err != nil {
 				return err
 			}
-			sig := unix.SIGTERM
-			if len(args) > 1 && args[1] != "" {
-				if sig, err = sandbox.ParseSignal(args[1]); err != nil {
-					return err
-				}
+			if unknown != nil {
+				return unknown
 			}
 			return c.Signal(sig, all)
 		},
