@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"fmt"
 	"os/exec"
 	"slices"
 	"testing"
@@ -29,18 +30,26 @@ const (
 // another kernel.
 var counts = map[rung.Kind]map[string]pinned{
 	rung.Native: {
-		"--version":  {163, 305},
-		"state":      {169, 365},
-		"run":        {2320, 1250},
-		"pod create": {474, 460},
-		"pod rm":     {462, 400},
+		"--version":              {163, 308},
+		"state":                  {169, 340},
+		"kill":                   {171, 330},
+		"exec":                   {920, 984},
+		"run":                    {2270, 1145},
+		"delete --force":         {317, 409},
+		"pod create":             {466, 463},
+		"pod rm":                 {355, 390},
+		"pod rm --force of five": {512, 427},
 	},
 	rung.VM: {
-		"--version":  {165, 205},
-		"state":      {171, 262},
-		"run":        {2362, 710},
-		"pod create": {479, 318},
-		"pod rm":     {465, 273},
+		"--version":              {165, 222},
+		"state":                  {171, 245},
+		"kill":                   {173, 232},
+		"exec":                   {929, 699},
+		"run":                    {2315, 732},
+		"delete --force":         {319, 304},
+		"pod create":             {477, 330},
+		"pod rm":                 {358, 288},
+		"pod rm --force of five": {503, 296},
 	},
 }
 
@@ -58,20 +67,38 @@ func TestCounts(t *testing.T) {
 	state := w.bundle(t, bundle.Spec("/bin/sleep", "86400"))
 	w.ok(t, "run", "--detach", "--bundle", state, "counted")
 	t.Cleanup(func() { w.ok(t, "delete", "--force", "counted") })
+	other := bundle.Spec("/bin/sleep", "86400")
+	other.Linux.CgroupsPath = "/counted-deleted"
+	sleep := w.bundle(t, other)
 
 	next := 0
 	id := func() string {
 		next++
-		return "c" + string(rune('a'+next))
+		return fmt.Sprintf("c%d", next)
 	}
 	var pods []string
+	five := make([]bundle.Container, 5)
+	for i := range five {
+		five[i] = bundle.Container{Name: id(), Spec: bundle.Spec("/bin/sleep", "86400")}
+	}
+	pod := w.newDir()
+	if err := bundle.WritePod(pod, bundle.NewPod("p", nil), five...); err != nil {
+		t.Fatal(err)
+	}
 	for _, op := range []struct {
 		name string
 		args func() []string
 	}{
 		{"--version", func() []string { return []string{"--version"} }},
 		{"state", func() []string { return []string{"state", "counted"} }},
+		{"kill", func() []string { return []string{"kill", "counted", "WINCH"} }},
+		{"exec", func() []string { return []string{"exec", "counted", "/bin/true"} }},
 		{"run", func() []string { return []string{"run", "--bundle", run, id()} }},
+		{"delete --force", func() []string {
+			c := id()
+			w.ok(t, "run", "--detach", "--bundle", sleep, c)
+			return []string{"delete", "--force", c}
+		}},
 		{"pod create", func() []string {
 			pods = append(pods, id())
 			return []string{"pod", "create", pods[len(pods)-1]}
@@ -80,6 +107,10 @@ func TestCounts(t *testing.T) {
 			pod := pods[0]
 			pods = pods[1:]
 			return []string{"pod", "rm", pod}
+		}},
+		{"pod rm --force of five", func() []string {
+			w.ok(t, "pod", "run", "--detach", pod)
+			return []string{"pod", "rm", "--force", "p"}
 		}},
 	} {
 		t.Run(op.name, func(t *testing.T) {
