@@ -98,8 +98,8 @@ bin/tools/runc: go.mod
 inittrace: bin/podrt ## what package initialisation costs at every container start
 	GODEBUG=inittrace=1 bin/podrt --version
 
-bench: build bin/tools/runc ## medians, side by side with runc, crun and podman in one run
-	$(GO) run ./integration/bench
+bench: build bin/tools/runc ## medians, side by side with runc, crun and podman in one run; fills docs/bench.md
+	$(GO) run ./integration/bench -commit
 
 man: bin/podrt ## write the manual pages to bin/man
 	rm -rf bin/man && mkdir bin/man

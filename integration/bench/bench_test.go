@@ -24,7 +24,7 @@ func TestRun(t *testing.T) {
 	if err := compile(root); err != nil {
 		t.Fatal(err)
 	}
-	o := &options{rounds: 1, json: filepath.Join(dir, "results.json"), svg: filepath.Join(dir, "results.svg"), inside: true}
+	o := &options{rounds: 1, json: filepath.Join(dir, "results.json"), svg: filepath.Join(dir, "results.svg"), md: filepath.Join(dir, "results.md"), inside: true}
 	// Without the cases that take long and are others in large, and podman,
 	// which leaves things behind that are not ours to judge.
 	only := regexp.MustCompile("^(start|run|run-pod|run-seccomp|lifecycle|delete-force|exec|state|list-1000|sandbox|pod-2)$")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -20,6 +21,7 @@ func cases() []testCase {
 		{name: "exec", about: "exec /bin/true in a running container", setup: execCase},
 		{name: "state", about: "state of a running container", setup: stateCase},
 		{name: "list-1000", about: "list 1000 containers", setup: listCase},
+		{name: "enter", about: "a process into a new cgroup, the kernel's part alone", setup: enterCase},
 		{name: "sandbox", about: "a pod without containers, up and down", setup: sandboxCase},
 	}
 	for _, n := range []int{1, 2, 5, 10, 20} {
@@ -34,6 +36,24 @@ func startCase(l *lab) (stage, error) {
 		st.subjects = append(st.subjects, l.single(t.Name, func() command { return command{t.Path, []string{"--version"}, t.env} }))
 	}
 	st.subjects = append(st.subjects, l.single(floorProcess, func() command { return l.floorCommand("start") }))
+	return st, nil
+}
+
+// The two ways in which the floor has a process enter a cgroup.
+const (
+	enterByClone = "clone3 with CLONE_INTO_CGROUP"
+	enterByWrite = "write to cgroup.procs"
+)
+
+// enterCase is what ../../docs/upstream-clone-into-cgroup.md is about.
+func enterCase(l *lab) (st stage, err error) {
+	for name, how := range map[string]string{enterByClone: "clone", enterByWrite: "write"} {
+		st.subjects = append(st.subjects, subject{name, func() ([]lap, error) {
+			_, work, err := l.floor("enter", how, filepath.Join(cgroupRoot, l.cgroup, "enter"))
+			return []lap{{usage: work}}, err
+		}})
+	}
+	slices.SortFunc(st.subjects, func(a, b subject) int { return strings.Compare(a.name, b.name) })
 	return st, nil
 }
 

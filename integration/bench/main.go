@@ -16,8 +16,8 @@
 // seccomp), and where they are installed Debian's crun, podman and strace. It
 // runs on the native rung (../rung), in private namespaces with pure cgroup v2.
 //
-// The results go to standard output as tables, and to bin/bench as results.json
-// and results.svg.
+// The results go to standard output as tables, and to bin/bench as results.json,
+// results.svg and results.md; with -commit, as make bench has it, also to docs/.
 package main
 
 import (
@@ -25,7 +25,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"path/filepath"
 	"regexp"
 	"time"
 
@@ -40,6 +39,7 @@ type options struct {
 	list   bool
 	json   string
 	svg    string
+	md     string
 	commit bool
 	rung   string
 	pause  time.Duration
@@ -47,8 +47,12 @@ type options struct {
 	inside bool // on the rung; only this program says so to itself
 }
 
-// committedPlot is where the README's plot is, from the repository's root.
-const committedPlot = "integration/bench/results.svg"
+// Where the results are that the README shows, from the repository's root.
+const (
+	committedPlot = "docs/bench.svg"
+	committedJSON = "docs/bench.json"
+	committedPage = "docs/bench.md"
+)
 
 func main() {
 	var o options
@@ -58,7 +62,8 @@ func main() {
 	flag.BoolVar(&o.list, "list", false, "name the cases and end")
 	flag.StringVar(&o.json, "json", "bin/bench/results.json", "write all results to `FILE`")
 	flag.StringVar(&o.svg, "svg", "bin/bench/results.svg", "write the plot to `FILE`")
-	flag.BoolVar(&o.commit, "commit", false, "write the plot also to "+committedPlot)
+	flag.StringVar(&o.md, "md", "bin/bench/results.md", "write the tables as Markdown to `FILE`")
+	flag.BoolVar(&o.commit, "commit", false, "write the results also to "+committedPage+", "+committedJSON+" and "+committedPlot)
 	flag.StringVar(&o.rung, "rung", "native", "native: private namespaces; here: none, on a host with unified cgroup v2")
 	flag.DurationVar(&o.pause, "pause", 20*time.Millisecond, "idle time before each measurement: callers do not come in a burst")
 	flag.Var(&o.with, "with", "another build of podrt to measure beside this one, as `NAME=PATH`; may be repeated")
@@ -159,21 +164,8 @@ func measure(o *options, root string, only *regexp.Regexp) (retErr error) {
 	printTargets(os.Stdout, res.Targets)
 	res.Machine.LoadEnd = loadAverage()
 
-	plots := []string{l.path(o.svg)}
-	if o.commit {
-		plots = append(plots, l.path(committedPlot))
-	}
-	if err := res.writeJSON(l.path(o.json)); err != nil {
+	if err := res.write(l.path(o.json), l.path(o.svg), l.path(o.md)); err != nil || !o.commit {
 		return err
 	}
-	svg := plot(res)
-	for _, path := range plots {
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			return err
-		}
-		if err := os.WriteFile(path, svg, 0o644); err != nil {
-			return err
-		}
-	}
-	return nil
+	return res.write(l.path(committedJSON), l.path(committedPlot), l.path(committedPage))
 }

@@ -30,15 +30,30 @@ type fact struct {
 	Note  string  `json:"note,omitempty"`
 }
 
-func (r *results) writeJSON(path string) error {
-	b, err := json.MarshalIndent(r, "", "  ")
+// write writes the results as JSON, as a plot and as a page with the plot.
+func (r *results) write(data, image, page string) error {
+	j, err := r.encode()
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	link, err := filepath.Rel(filepath.Dir(page), image)
+	if err != nil {
 		return err
 	}
-	return os.WriteFile(path, append(b, '\n'), 0o644)
+	for path, b := range map[string][]byte{data: j, image: plot(r), page: markdown(r, link)} {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, b, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *results) encode() ([]byte, error) {
+	b, err := json.MarshalIndent(r, "", "  ")
+	return append(b, '\n'), err
 }
 
 // row finds a line of the results.
@@ -127,11 +142,7 @@ func printTargets(w io.Writer, targets []target) {
 	fmt.Fprint(w, "\ntargets\n")
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, t := range targets {
-		verdict := "missed"
-		if t.Met {
-			verdict = "met"
-		}
-		fmt.Fprintf(tw, "  %s\t%s %s\tat most %s\t%s\n", t.Name, ratio(t.Value), t.Unit, ratio(t.Limit), verdict)
+		fmt.Fprintf(tw, "  %s\t%s\tat most %s\t%s\n", t.Name, amount(t.Value, t.Unit), amount(t.Limit, t.Unit), t.verdict())
 	}
 	tw.Flush()
 }

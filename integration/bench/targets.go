@@ -9,6 +9,14 @@ type target struct {
 	Met   bool    `json:"met"`
 }
 
+// verdict is what came of the target, in a word.
+func (t *target) verdict() string {
+	if t.Met {
+		return "met"
+	}
+	return "missed"
+}
+
 // ratios are the targets that compare podrt's median with a peer's.
 var ratios = []struct {
 	name, metric, peer string

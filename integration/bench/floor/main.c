@@ -17,7 +17,8 @@ static const char usage[] =
 	"       floor run ROOTFS CGROUP NSDIR|- SECCOMP-INSNS PROG ARGS...\n"
 	"       floor exec PID CGROUP PROG ARGS...\n"
 	"       floor pod NSDIR CGROUP ROOTFS N WORKERS PROG ARGS...\n"
-	"       floor kill NSDIR CGROUP\n";
+	"       floor kill NSDIR CGROUP\n"
+	"       floor enter clone|write CGROUP\n";
 
 static long long now(void)
 {
@@ -148,12 +149,43 @@ static void cmd_kill(char **argv)
 	remove_cgroup(argv[1]);
 }
 
+/*
+ * Puts a process into a new cgroup: born there, or moved there by its parent
+ * while it waits, which is how libcontainer does it with a container's init.
+ */
+static void cmd_enter(char **argv)
+{
+	int born = strcmp(argv[0], "clone") == 0, gate[2], cgroup, fd;
+	char path[4096], pid_text[32], b;
+	pid_t pid;
+
+	cgroup = make_cgroup(argv[1]);
+	if (pipe2(gate, O_CLOEXEC) < 0)
+		die("pipe");
+	pid = spawn(0, born ? cgroup : -1);
+	if (pid == 0) {
+		close(gate[1]);
+		_exit(read(gate[0], &b, 1) != 0);
+	}
+	if (!born) {
+		fd = open(join(path, sizeof(path), argv[1], "cgroup.procs"), O_WRONLY | O_CLOEXEC);
+		snprintf(pid_text, sizeof(pid_text), "%d", pid);
+		if (fd < 0 || write(fd, pid_text, strlen(pid_text)) < 0)
+			die(path);
+		close(fd);
+	}
+	close(gate[1]);
+	reap(pid);
+	close(cgroup);
+	remove_cgroup(argv[1]);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
 		const char *name;
 		int args;
-	} commands[] = { { "start", 0 }, { "up", 2 }, { "down", 2 }, { "run", 5 }, { "exec", 3 }, { "pod", 6 }, { "kill", 2 } };
+	} commands[] = { { "start", 0 }, { "up", 2 }, { "down", 2 }, { "run", 5 }, { "exec", 3 }, { "pod", 6 }, { "kill", 2 }, { "enter", 2 } };
 	size_t cmd = 0;
 	long long start = now();
 
@@ -183,6 +215,9 @@ int main(int argc, char **argv)
 		break;
 	case 6:
 		cmd_kill(argv);
+		break;
+	case 7:
+		cmd_enter(argv);
 		break;
 	}
 	dprintf(1, "%lld\n", now() - start);
