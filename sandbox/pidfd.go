@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"unsafe"
 
@@ -39,6 +40,15 @@ func processStartIn(pid int, buf []byte) (uint64, error) {
 // openProcess opens a pidfd (pidfd_open(2), Linux 5.3) on the process that has
 // that PID and start time; ESRCH when it is gone and the PID perhaps another's.
 func openProcess(pid int, start uint64) (*os.File, error) {
+	fd, err := openProcessFD(pid, start)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), "pidfd:"+strconv.Itoa(pid)), nil
+}
+
+// openProcessFD is openProcess without a file around the descriptor.
+func openProcessFD(pid int, start uint64) (int, error) {
 	fd, err := unix.PidfdOpen(pid, 0)
 	if errors.Is(err, unix.EINVAL) {
 		// A process that has ended while others still are in its process group
@@ -46,20 +56,28 @@ func openProcess(pid int, start uint64) (*os.File, error) {
 		err = unix.ESRCH
 	}
 	if err != nil {
-		return nil, os.NewSyscallError("pidfd_open", err)
+		return -1, os.NewSyscallError("pidfd_open", err)
 	}
-	f := os.NewFile(uintptr(fd), "pidfd:"+strconv.Itoa(pid))
 	// After the open, so that the PID cannot change hands in between.
 	if now, err := processStart(pid); err != nil || now != start {
-		f.Close()
-		return nil, unix.ESRCH
+		_ = unix.Close(fd)
+		return -1, unix.ESRCH
 	}
-	return f, nil
+	return fd, nil
 }
 
 // waitProcess waits until the process of a pidfd has ended; ctx's error when
 // that comes first.
 func waitProcess(ctx context.Context, pidfd *os.File) error {
+	return waitProcesses(ctx, int(pidfd.Fd()))
+}
+
+// waitProcesses waits until the processes of all pidfds have ended; ctx's error
+// when that comes first.
+func waitProcesses(ctx context.Context, pidfds ...int) error {
+	if len(pidfds) == 0 {
+		return nil
+	}
 	// An eventfd turns the context's end into something poll(2) sees.
 	efd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	if err != nil {
@@ -71,7 +89,10 @@ func waitProcess(ctx context.Context, pidfd *os.File) error {
 		stop()
 		cancel.Close()
 	}()
-	fds := []unix.PollFd{{Fd: int32(pidfd.Fd()), Events: unix.POLLIN}, {Fd: int32(efd), Events: unix.POLLIN}}
+	fds := []unix.PollFd{{Fd: int32(efd), Events: unix.POLLIN}}
+	for _, fd := range pidfds {
+		fds = append(fds, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN})
+	}
 	for {
 		if _, err := unix.Poll(fds, -1); err != nil {
 			if errors.Is(err, unix.EINTR) {
@@ -79,7 +100,8 @@ func waitProcess(ctx context.Context, pidfd *os.File) error {
 			}
 			return os.NewSyscallError("poll", err)
 		}
-		if fds[0].Revents != 0 {
+		fds = slices.DeleteFunc(fds, func(p unix.PollFd) bool { return p.Fd != int32(efd) && p.Revents != 0 })
+		if len(fds) == 1 {
 			return nil
 		}
 		if err := ctx.Err(); err != nil {

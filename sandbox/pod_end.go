@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -21,7 +20,7 @@ import (
 type ending struct {
 	p     *Pod
 	plain []containerRecord
-	inits []*os.File // pidfds of those whose init lives
+	inits []int // pidfds of those whose init lives
 	rest  []containerRecord
 }
 
@@ -33,16 +32,16 @@ func (p *Pod) beginEnd(recs []containerRecord, killed bool) *ending {
 	for _, rec := range recs {
 		init, ok := p.plainInit(rec, buf)
 		if !killed || !ok {
-			if init != nil {
-				init.Close()
+			if init >= 0 {
+				_ = unix.Close(init)
 			}
 			e.rest = append(e.rest, rec)
 			continue
 		}
 		e.plain = append(e.plain, rec)
-		if init != nil {
+		if init >= 0 {
 			// Once more, in case that it was moved out of the pod's cgroup.
-			_ = unix.PidfdSendSignal(int(init.Fd()), unix.SIGKILL, nil, 0)
+			_ = unix.PidfdSendSignal(init, unix.SIGKILL, nil, 0)
 			e.inits = append(e.inits, init)
 		}
 	}
@@ -53,30 +52,30 @@ func (p *Pod) beginEnd(recs []containerRecord, killed bool) *ending {
 // may still use what the pod has.
 func (e *ending) silent() bool { return len(e.rest) == 0 }
 
-// plainInit opens the init of one of the pod's containers, nil where it has
-// ended; ok is false for a container that is more than a cgroup below the pod's,
+// plainInit opens a pidfd of the init of one of the pod's containers, -1 where it
+// has ended; ok is false for a container that is more than a cgroup below the pod's,
 // or not the pod's.
-func (p *Pod) plainInit(rec containerRecord, buf []byte) (init *os.File, ok bool) {
+func (p *Pod) plainInit(rec containerRecord, buf []byte) (init int, ok bool) {
 	b, err := readSmall(filepath.Join(rec.Root, rec.ID, "state.json"), buf)
 	if err != nil {
-		return nil, false
+		return -1, false
 	}
 	f, ok := parseStateFile(b)
 	if !ok || f.id != rec.ID || !strings.HasPrefix(f.cgroup, string(p.cgroup())+"/") {
-		return nil, false
+		return -1, false
 	}
 	// Anything else that libcontainer would have to remove, or to run.
 	for _, more := range gjson.GetManyBytes(b, "config.Hooks", "config.intel_rdt", "intel_rdt_path", "config.cgroups.systemd") {
 		if more.Exists() && more.String() != "" && more.Type != gjson.False && more.Type != gjson.Null {
-			return nil, false
+			return -1, false
 		}
 	}
 	if _, annotations := utils.Annotations(f.labels); annotations[AnnotationPod] != p.UID() {
-		return nil, false
+		return -1, false
 	}
-	init, err = openProcess(f.pid, f.start)
+	init, err = openProcessFD(f.pid, f.start)
 	if err != nil && !errors.Is(err, unix.ESRCH) {
-		return nil, false
+		return -1, false
 	}
 	return init, true
 }
@@ -84,13 +83,14 @@ func (p *Pod) plainInit(rec containerRecord, buf []byte) (init *os.File, ok bool
 // finish waits for the containers' ends and deletes them. The cgroups of those
 // that are plain are left to go with the pod's.
 func (e *ending) finish(ctx context.Context) error {
-	var errs []error
-	for _, init := range e.inits { // they end side by side
-		errs = append(errs, waitProcess(ctx, init), init.Close())
+	err := waitProcesses(ctx, e.inits...)
+	for _, init := range e.inits {
+		_ = unix.Close(init)
 	}
-	if err := errors.Join(errs...); err != nil {
+	if err != nil {
 		return err
 	}
+	var errs []error
 	for _, rec := range e.plain {
 		err := removeStateDir(filepath.Join(rec.Root, rec.ID))
 		if err == nil {
