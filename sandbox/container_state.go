@@ -11,8 +11,9 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/podrt/podrt/cgroups"
 )
@@ -151,12 +152,12 @@ type listedContainer struct {
 }
 
 func listContainer(root string, e os.DirEntry, buf []byte) (l listedContainer) {
-	info, err := e.Info()
-	if err != nil {
-		l.err = fmt.Errorf("load container %s: %w", e.Name(), err)
+	var st unix.Stat_t
+	if err := unix.Lstat(root+"/"+e.Name(), &st); err != nil {
+		l.err = fmt.Errorf("load container %s: %w", e.Name(), &os.PathError{Op: "lstat", Path: root + "/" + e.Name(), Err: err})
 		return l
 	}
-	l.uid = info.Sys().(*syscall.Stat_t).Uid
+	l.uid = st.Uid
 	var ok bool
 	if l.state, ok = readState(root, e.Name(), buf); ok {
 		return l

@@ -3,7 +3,6 @@ package sandbox
 import (
 	"bytes"
 	"errors"
-	"path/filepath"
 	"strings"
 	"time"
 	"unsafe"
@@ -35,11 +34,11 @@ type stateFile struct {
 //
 // The buffer is for the files' contents.
 func readState(root, id string, buf []byte) (*ContainerState, bool) {
-	dir := filepath.Join(root, id)
-	if id == "" || filepath.Dir(dir) != filepath.Clean(root) {
+	if id == "" || id == "." || id == ".." || strings.Contains(id, "/") {
 		return nil, false
 	}
-	b, err := readSmall(filepath.Join(dir, "state.json"), buf)
+	dir := root + "/" + id
+	b, err := readSmall(dir+"/state.json", buf)
 	if err != nil {
 		return nil, false
 	}
@@ -123,7 +122,12 @@ func parseStateFile(json []byte) (f stateFile, ok bool) {
 				return true
 			})
 		case "cgroup_paths":
-			f.cgroup = strings.Clone(v.Map()[""].Str) // of the unified hierarchy
+			v.ForEach(func(k, v gjson.Result) bool {
+				if k.Str == "" { // the unified hierarchy
+					f.cgroup = strings.Clone(v.Str)
+				}
+				return true
+			})
 			set(7, f.cgroup != "")
 		}
 		return found != all

@@ -26,15 +26,20 @@ func processStartIn(pid int, buf []byte) (uint64, error) {
 		return 0, err
 	}
 	// comm may hold spaces and parentheses: the last one closes it.
-	i := bytes.LastIndexByte(b, ')')
-	fields := bytes.Fields(b[i+1:])
-	if i < 0 || len(fields) < 20 {
+	_, rest, ok := bytes.Cut(b[bytes.LastIndexByte(b, ')')+1:], []byte(" "))
+	if !ok || len(rest) == 0 {
 		return 0, fmt.Errorf("read /proc/%d/stat: malformed", pid)
 	}
-	if s := fields[0][0]; s == 'Z' || s == 'X' {
+	if s := rest[0]; s == 'Z' || s == 'X' {
 		return 0, unix.ESRCH
 	}
-	return strconv.ParseUint(string(fields[19]), 10, 64)
+	for range 22 - 3 { // from the state, field 3
+		if _, rest, ok = bytes.Cut(rest, []byte(" ")); !ok {
+			return 0, fmt.Errorf("read /proc/%d/stat: malformed", pid)
+		}
+	}
+	start, _, _ := bytes.Cut(rest, []byte(" "))
+	return strconv.ParseUint(string(start), 10, 64)
 }
 
 // openProcess opens a pidfd (pidfd_open(2), Linux 5.3) on the process that has
