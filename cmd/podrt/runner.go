@@ -82,7 +82,6 @@ func (r *runner) run() (_ int, retErr error) {
 	p.ExtraFiles = append(p.ExtraFiles, preserved...)
 
 	signals := watchSignals(r.detach)
-	defer signals.stop()
 	if r.subreaper && !r.detach {
 		// Orphans of a container without a PID namespace come to this process.
 		if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {

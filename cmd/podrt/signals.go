@@ -20,6 +20,9 @@ type signals struct {
 // watchSignals begins to catch signals. To catch them all takes some 65 system
 // calls; it goes on beside the start of the process, except for SIGCHLD, which
 // must not be missed. A detached start is only kept from being cut short.
+//
+// They are caught until this process ends, which it does soon after the other
+// one: to let go of each takes as long as to catch it.
 func watchSignals(detach bool) *signals {
 	s := &signals{ch: make(chan os.Signal, 2048), all: make(chan struct{})}
 	if detach {
@@ -33,11 +36,6 @@ func watchSignals(detach bool) *signals {
 		close(s.all)
 	}()
 	return s
-}
-
-func (s *signals) stop() {
-	<-s.all
-	signal.Stop(s.ch)
 }
 
 // forward passes signals on to the process until it ends, and reaps what else
