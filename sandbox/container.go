@@ -24,6 +24,9 @@ type Container struct {
 	lc   *libcontainer.Container
 
 	limits *specs.LinuxResources // known to who created the container
+	// restored by this process: libcontainer's object is then not what a removal
+	// can go by, and is loaded anew.
+	restored bool
 }
 
 // ID returns the container's id.

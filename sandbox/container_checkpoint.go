@@ -113,6 +113,7 @@ func checkParentImage(o *CheckpointOptions) error {
 func (c *Container) Restore(p *Process, o *CheckpointOptions) error {
 	opts := *o
 	opts.EmptyNs |= unix.CLONE_NEWNET
+	c.restored = true
 	return c.startInit(p, func(lp *libcontainer.Process) error {
 		if err := c.errNoCgroup("restore"); err != nil {
 			return err

@@ -55,7 +55,7 @@ func (s *Store) RemoveContainer(ctx context.Context, id string, force bool) erro
 // Remove is RemoveContainer for a container that the caller has made or loaded.
 // Its state is not decoded again, which takes most of the time of a removal.
 func (s *Store) Remove(ctx context.Context, c *Container, force bool) error {
-	if !c.isRecorded() {
+	if c.restored || !c.isRecorded() {
 		return s.RemoveContainer(ctx, c.ID(), force)
 	}
 	return s.removeLoaded(ctx, c.ID(), c, nil, force)
