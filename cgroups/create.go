@@ -15,7 +15,7 @@ import (
 
 // createTries bounds how often Create begins again because somebody removed a
 // parent between two of its steps.
-const createTries = 100
+const createTries = 1000
 
 // Create makes the cgroup p and those above it that are missing, and enables
 // every controller on those above, so that p has all that the root has. In p
