@@ -1,0 +1,223 @@
+package netsetup
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"net/netip"
+	"strings"
+
+	"github.com/google/nftables"
+	"golang.org/x/sys/unix"
+)
+
+// rulesVersion is that of the chains and sets; a table of another version is made
+// again.
+const rulesVersion = 1
+
+// rulesMark is the comment of a network's element in the set of bridges: the
+// rules that are there are this version's and this network's.
+func rulesMark(n *Network) string {
+	h := fnv.New32a()
+	fmt.Fprint(h, n.Bridge, n.Internal, n.Isolated)
+	for _, s := range n.Subnets {
+		fmt.Fprint(h, s.Subnet)
+	}
+	return "network " + n.Name + rulesVersionMark() + hex.EncodeToString(h.Sum(nil))
+}
+
+func rulesVersionMark() string { return fmt.Sprintf(", rules %d.", rulesVersion) }
+
+func networkElements(n *Network) elements {
+	link := ifnameKey(n.Bridge)
+	one := []nftables.SetElement{{Key: link}}
+	list := elements{
+		"bridges": {{Key: link, Comment: rulesMark(n)}},
+		"same":    {{Key: append(ifnameKey(n.Bridge), link...)}},
+	}
+	if n.Internal {
+		list["internal"] = one
+	}
+	if n.Isolated {
+		list["isolated"] = one
+	}
+	for _, s := range n.Subnets {
+		set := "subnets4"
+		if s.Subnet.Addr().Is6() {
+			set = "subnets6"
+		}
+		list[set] = append(list[set], nftables.SetElement{
+			Key:    append(s.Subnet.Masked().Addr().AsSlice(), link...),
+			KeyEnd: append(lastAddr(s.Subnet).AsSlice(), link...),
+		})
+	}
+	return list
+}
+
+// lastAddr returns the last address of the prefix.
+func lastAddr(p netip.Prefix) netip.Addr {
+	b := p.Addr().AsSlice()
+	for i := p.Bits(); i < len(b)*8; i++ {
+		b[i/8] |= 0x80 >> (i % 8)
+	}
+	last, _ := netip.AddrFromSlice(b)
+	return last
+}
+
+// addNetworkRules makes the network's rules, unless they are there. Made reports
+// that there was no table, or an older podrt's, and that the rules of other
+// networks and of pods are missing: reloadRules makes all. The caller holds the
+// lock.
+func addNetworkRules(n *Network) (made bool, err error) {
+	err = withRules(func(conn *nftables.Conn) error {
+		list, exists, err := readSet(conn, ruleSets()["bridges"])
+		if err != nil {
+			return err
+		}
+		stale := false
+		for _, e := range list {
+			if bytes.Equal(e.Key, ifnameKey(n.Bridge)) {
+				if e.Comment == rulesMark(n) {
+					return nil
+				}
+				stale = true
+			}
+			if !strings.Contains(e.Comment, rulesVersionMark()) {
+				exists = false
+			}
+		}
+		switch {
+		case !exists || len(list) == 0:
+			made = true
+			if err := addSkeleton(conn); err != nil {
+				return err
+			}
+		case stale:
+			old, err := findNetwork(conn, n.Bridge)
+			if err != nil {
+				return err
+			}
+			if err := inMessages(conn, old, conn.SetDeleteElements); err != nil {
+				return err
+			}
+		}
+		if err := inMessages(conn, networkElements(n), conn.SetAddElements); err != nil {
+			return err
+		}
+		return conn.Flush()
+	})
+	if err != nil {
+		return false, fmt.Errorf("rules of network %q: %w", n.Name, err)
+	}
+	return made, nil
+}
+
+// findNetwork returns all elements of the link.
+func findNetwork(conn *nftables.Conn, bridge string) (elements, error) {
+	return find(conn, func(set string, e nftables.SetElement) bool {
+		return bytes.HasSuffix(e.Key, ifnameKey(bridge))
+	}, setNames[:6]...)
+}
+
+// otherBridges returns the links that have rules, exist, and are not known.
+func otherBridges(known func(link string) bool) (others []string, err error) {
+	var links []string
+	err = withRules(func(conn *nftables.Conn) error {
+		list, _, err := readSet(conn, ruleSets()["bridges"])
+		for _, e := range list {
+			if name := unix.ByteSliceToString(e.Key); !known(name) {
+				links = append(links, name)
+			}
+		}
+		return err
+	})
+	if err != nil || len(links) == 0 {
+		return nil, err
+	}
+	c, err := openRtnl()
+	if err != nil {
+		return nil, err
+	}
+	defer c.close()
+	for _, name := range links {
+		if _, err := c.link(name); err == nil {
+			others = append(others, name)
+		} else if !errors.Is(err, errNoLink) {
+			return nil, err
+		}
+	}
+	return others, nil
+}
+
+// removeNetworkRules removes the network's rules, which may be missing; with the
+// last network the table goes, unless another state root has one. The caller holds the lock and has removed the
+// rules of its pods' ports.
+func removeNetworkRules(n *Network, last bool) error {
+	if last {
+		others, err := otherBridges(func(link string) bool { return link == n.Bridge })
+		if err != nil {
+			return fmt.Errorf("rules of network %q: %w", n.Name, err)
+		}
+		last = len(others) == 0
+	}
+	err := withRules(func(conn *nftables.Conn) error {
+		if last {
+			conn.DelTable(rulesTable())
+			if err := conn.Flush(); !errors.Is(err, unix.ENOENT) {
+				return err
+			}
+			return nil
+		}
+		list, err := findNetwork(conn, n.Bridge)
+		if err != nil {
+			return err
+		}
+		if err := inMessages(conn, list, conn.SetDeleteElements); err != nil {
+			return err
+		}
+		return conn.Flush()
+	})
+	if err != nil {
+		return fmt.Errorf("rules of network %q: %w", n.Name, err)
+	}
+	return nil
+}
+
+// published is what a pod publishes.
+type published struct {
+	UID       string
+	Network   *Network
+	Addresses []netip.Addr
+	Ports     []Port
+}
+
+// reloadRules makes the table anew, with what is given and nothing else, in one
+// batch: at no time is a rule missing that was there. The caller holds the lock.
+func reloadRules(networks []*Network, pods []published) error {
+	err := withRules(func(conn *nftables.Conn) error {
+		if err := addSkeleton(conn); err != nil {
+			return err
+		}
+		for _, n := range networks {
+			if err := inMessages(conn, networkElements(n), conn.SetAddElements); err != nil {
+				return err
+			}
+		}
+		for _, p := range pods {
+			list, err := portElements(p.UID, p.Network, p.Addresses, p.Ports)
+			if err != nil {
+				return err
+			}
+			if err := inMessages(conn, list, conn.SetAddElements); err != nil {
+				return err
+			}
+		}
+		return conn.Flush()
+	})
+	if err != nil {
+		return fmt.Errorf("reload rules: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,60 @@
+package netsetup
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/podrt/podrt/integration/rung"
+)
+
+// TestTwoRoots has the networks of two state roots on one host: who comes second
+// to a bridge is refused, and takes nothing of the first one's with it.
+func TestTwoRoots(t *testing.T) {
+	rung.Privileged(t)
+	first, _ := testNetworks(t, "a")
+	second, _ := testNetworks(t, "a", "b")
+	n, err := first.Default()
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, _ := attach(t, first, &Attach{UID: "a", Network: n, Ports: []Port{{HostPort: 8080, ContainerPort: 80, Protocol: TCP}}})
+	before := ruleset(t)
+
+	same, err := second.Default()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = second.Attach(t.Context(), &Attach{UID: "b", Network: same, Netns: newNetns(t).path})
+	if err == nil || !strings.Contains(err.Error(), "link podrt0 exists and is not its bridge") {
+		t.Errorf("Attach to the other root's bridge = %v; want it to be refused", err)
+	}
+	// Nor by way of a network that only the second one has.
+	other := create(t, second, NetworkOptions{Name: "other"})
+	two, _ := attach(t, second, &Attach{UID: "b", Network: other})
+	if err := second.Reload(); err == nil || !strings.Contains(err.Error(), "podrt0") {
+		t.Errorf("Reload beside the other root's rules = %v; want it to name podrt0", err)
+	}
+	detach(t, second, "b")
+	two.close()
+	if err := second.Sweep(); err != nil {
+		t.Error(err)
+	}
+	for _, name := range []string{other.Name, same.Name} {
+		if err := second.Remove(name); err != nil {
+			t.Error(err)
+		}
+	}
+	if after := ruleset(t); sorted(after) != sorted(before) {
+		t.Errorf("the first root's rules are\n%s\nwant\n%s", after, before)
+	}
+	if in, err := Look(one.path); err != nil || len(in.Routes) == 0 {
+		t.Errorf("the first root's pod: %+v, %v", in, err)
+	}
+	detach(t, first, "a")
+	if rules := ruleset(t); rules != "" {
+		t.Errorf("rules are left:\n%s", rules)
+	}
+	if err := first.Remove(n.Name); err != nil {
+		t.Error(err)
+	}
+}
