@@ -115,6 +115,7 @@ func TestModules(t *testing.T) {
 // arrows are the imports between the rooms of this module: who may import whom.
 var arrows = map[string][]string{
 	"cmd/podrt":     {"sandbox", "nsenter"}, // nsenter: its constructor
+	"cmd/podrt-cni": {"netsetup"},
 	"sandbox":       {"nsenter", "cgroups", "netsetup", "rootfs"},
 	"nsenter":       {},
 	"cgroups":       {},
