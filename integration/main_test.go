@@ -9,14 +9,16 @@ import (
 	"github.com/podrt/podrt/integration/rung"
 )
 
-// binEnv and probeEnv are the paths of the programs that tests run.
+// binEnv and probeEnv are the paths of the programs that tests run; cniEnv is for
+// podrt, which would find the program beside itself, too.
 const (
 	binEnv   = "PODRT_BIN"
 	probeEnv = "PODRT_PROBE"
+	cniEnv   = "PODRT_CNI"
 )
 
 func TestMain(m *testing.M) {
-	rung.Main(m, map[string]string{binEnv: "bin/podrt", probeEnv: "bin/probe", peerEnv: "bin/tools/runc"})
+	rung.Main(m, map[string]string{binEnv: "bin/podrt", probeEnv: "bin/probe", cniEnv: "bin/podrt-cni", peerEnv: "bin/tools/runc"})
 }
 
 // TestOnTheRung is the least privileged test: it says which kernel the others

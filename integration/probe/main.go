@@ -46,6 +46,14 @@ func verbs() map[string]verb {
 		"dial":   {1, dial},
 		"notify": {1, notify},
 		"report": {1, report},
+		// reach.go, inject.go
+		"greet":   {2, greet},
+		"reach":   {2, reach},
+		"blast":   {1, blast},
+		"pull":    {3, pull},
+		"lookup":  {1, lookup},
+		"resolve": {1, resolve},
+		"inject":  {5, inject},
 		// memory.go, process.go
 		"eat-memory": {1, eatMemory},
 		"fork":       {1, forkMany},

@@ -3,6 +3,7 @@ package rung
 import (
 	"encoding/binary"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -68,6 +69,31 @@ var leaks = []struct {
 		must(t, err)
 		must(t, netlink.AddrAdd(lo, addr))
 		return "+ address 127.7.7.7/32 on lo", func() { must(t, netlink.AddrDel(lo, addr)) }
+	}},
+	{"route", func(t *testing.T) (string, func()) {
+		route := loopbackRoute(t, "192.0.2.0/24")
+		must(t, netlink.RouteAdd(route))
+		return "+ route 192.0.2.0/24 via <nil> on lo, table 254", func() { must(t, netlink.RouteDel(route)) }
+	}},
+	{"IPv6 route of another table", func(t *testing.T) (string, func()) {
+		route := loopbackRoute(t, "2001:db8::/64")
+		route.Table = 1000
+		must(t, netlink.RouteAdd(route))
+		return "+ route 2001:db8::/64 via <nil> on lo, table 1000", func() { must(t, netlink.RouteDel(route)) }
+	}},
+	{"neighbour", func(t *testing.T) (string, func()) {
+		lo, err := netlink.LinkByName("lo")
+		must(t, err)
+		n := &netlink.Neigh{LinkIndex: lo.Attrs().Index, State: netlink.NUD_PERMANENT, IP: net.ParseIP("2001:db8::9"), HardwareAddr: net.HardwareAddr{2, 0, 0, 0, 0, 9}}
+		must(t, netlink.NeighAdd(n))
+		return "+ neighbour 2001:db8::9 at 02:00:00:00:00:09 on lo", func() { must(t, netlink.NeighDel(n)) }
+	}},
+	{"qdisc", func(t *testing.T) (string, func()) {
+		lo, err := netlink.LinkByName("lo")
+		must(t, err)
+		q := &netlink.Ingress{QdiscAttrs: netlink.QdiscAttrs{LinkIndex: lo.Attrs().Index, Parent: netlink.HANDLE_INGRESS}}
+		must(t, netlink.QdiscAdd(q))
+		return "+ qdisc ingress on lo", func() { must(t, netlink.QdiscDel(q)) }
 	}},
 	{"nft table", func(t *testing.T) (string, func()) {
 		nftTable(t, unix.NFT_MSG_NEWTABLE, "podrt-leak")
@@ -167,6 +193,49 @@ func TestSettleWaits(t *testing.T) {
 		t.Errorf("Settle = %q; want nothing", left)
 	}
 	must(t, <-reaped)
+}
+
+// TestElementLeaks leaks an element of a set that was there, and one of a map.
+func TestElementLeaks(t *testing.T) {
+	Privileged(t)
+	nft := func(script string) {
+		t.Helper()
+		cmd := exec.Command("nft", "-f", "-")
+		cmd.Stdin = strings.NewReader(script)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("nft: %v: %s\n%s", err, out, script)
+		}
+	}
+	if _, err := exec.LookPath("nft"); err != nil {
+		t.Skip(err)
+	}
+	nft("table inet leak {\n set s { type ipv4_addr; elements = { 192.0.2.1 } }\n map m { type inet_service : ipv4_addr; }\n}\n")
+	defer nft("delete table inet leak\n")
+	for _, c := range []struct{ element, want string }{
+		{"s { 192.0.2.2 }", "+ nft element leak s 08000100c0000202"},
+		{"m { 80 : 192.0.2.2 }", "+ nft element leak m 060001000050"},
+	} {
+		before, err := Take()
+		must(t, err)
+		nft("add element inet leak " + c.element + "\n")
+		if left := before.Settle(0); !strings.Contains(left, c.want) || strings.Count(left, "\n") != 1 {
+			t.Errorf("Settle = %q; want a line with %q", left, c.want)
+		}
+		nft("delete element inet leak " + c.element + "\n")
+		if left := before.Settle(settleTime); left != "" {
+			t.Errorf("after the undo: Settle = %q; want nothing", left)
+		}
+	}
+}
+
+// loopbackRoute is a route to a network by way of lo.
+func loopbackRoute(t *testing.T, network string) *netlink.Route {
+	t.Helper()
+	lo, err := netlink.LinkByName("lo")
+	must(t, err)
+	_, dst, err := net.ParseCIDR(network)
+	must(t, err)
+	return &netlink.Route{LinkIndex: lo.Attrs().Index, Dst: dst}
 }
 
 const leakEnv = "PODRT_TEST_LEAK"

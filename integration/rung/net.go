@@ -43,11 +43,7 @@ func listAddresses(*view) (objects, error) {
 	}
 	o := objects{}
 	for _, a := range addrs {
-		name := fmt.Sprintf("link %d", a.LinkIndex)
-		if l, err := net.InterfaceByIndex(a.LinkIndex); err == nil {
-			name = l.Name
-		}
-		o.add(fmt.Sprintf("%s on %s", a.IPNet, name))
+		o.add(fmt.Sprintf("%s on %s", a.IPNet, linkName(a.LinkIndex)))
 	}
 	return o, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"syscall"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
@@ -33,8 +34,7 @@ const (
 )
 
 // listNft dumps the nftables objects of the network namespace as the kernel
-// answers, without the nft program. Elements of sets are not read: a test that
-// leaves elements leaves a set.
+// answers, without the nft program.
 func listNft(*view) (objects, error) {
 	o := objects{}
 	for _, t := range nftTables {
@@ -51,25 +51,83 @@ func listNft(*view) (objects, error) {
 			return nil, fmt.Errorf("dump nftables %ss: %w", t.kind, err)
 		}
 		for _, m := range msgs {
-			if len(m) < nl.SizeofNfgenmsg {
-				return nil, fmt.Errorf("dump nftables %ss: answer of %d bytes", t.kind, len(m))
-			}
-			attrs, err := nl.ParseRouteAttr(m[nl.SizeofNfgenmsg:])
+			attrs, err := nftAttributes(m)
 			if err != nil {
 				return nil, fmt.Errorf("dump nftables %ss: %w", t.kind, err)
 			}
 			var names []string
 			for _, a := range attrs {
-				switch typ := a.Attr.Type & nftaUserdataMask; typ {
+				switch a.Attr.Type & nftaUserdataMask {
 				case t.table, t.name:
 					names = append(names, string(bytes.TrimRight(a.Value, "\x00")))
 				}
 			}
 			o.add(fmt.Sprintf("%s %s (family %d)", t.kind, strings.Join(names, " "), m[0]))
+			if t.answer == unix.NFT_MSG_NEWSET && len(names) == 2 {
+				if err := listElements(o, m[0], names[0], names[1]); err != nil {
+					return nil, err
+				}
+			}
 		}
 		if len(o) == 0 {
 			break // everything else is in a table
 		}
 	}
 	return o, nil
+}
+
+// listElements adds the elements of a set or map: their keys and what these map
+// to, without timeouts and counters.
+func listElements(o objects, family uint8, table, set string) error {
+	msgs, err := dump(func() ([][]byte, error) {
+		req := nl.NewNetlinkRequest(unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_GETSETELEM, unix.NLM_F_DUMP)
+		req.AddData(&nl.Nfgenmsg{NfgenFamily: family, Version: nl.NFNETLINK_V0})
+		req.AddData(nl.NewRtAttr(unix.NFTA_SET_ELEM_LIST_TABLE, nl.ZeroTerminated(table)))
+		req.AddData(nl.NewRtAttr(unix.NFTA_SET_ELEM_LIST_SET, nl.ZeroTerminated(set)))
+		return req.Execute(unix.NETLINK_NETFILTER, unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_NEWSETELEM)
+	})
+	if errors.Is(err, unix.ENOENT) {
+		return nil // the set is gone meanwhile
+	}
+	if err != nil {
+		return fmt.Errorf("dump elements of nftables set %q: %w", set, err)
+	}
+	for _, m := range msgs {
+		attrs, err := nftAttributes(m)
+		if err != nil {
+			return fmt.Errorf("dump elements of nftables set %q: %w", set, err)
+		}
+		for _, list := range attrs {
+			if list.Attr.Type&nftaUserdataMask != unix.NFTA_SET_ELEM_LIST_ELEMENTS {
+				continue
+			}
+			elements, err := nl.ParseRouteAttr(list.Value)
+			if err != nil {
+				return fmt.Errorf("elements of nftables set %q: %w", set, err)
+			}
+			for _, e := range elements {
+				parts, err := nl.ParseRouteAttr(e.Value)
+				if err != nil {
+					return fmt.Errorf("element of nftables set %q: %w", set, err)
+				}
+				var words []string
+				for _, p := range parts {
+					switch p.Attr.Type & nftaUserdataMask {
+					case unix.NFTA_SET_ELEM_KEY, unix.NFTA_SET_ELEM_DATA, unix.NFTA_SET_ELEM_FLAGS:
+						words = append(words, fmt.Sprintf("%x", p.Value))
+					}
+				}
+				o.add(fmt.Sprintf("element %s %s %s (family %d)", table, set, strings.Join(words, " "), family))
+			}
+		}
+	}
+	return nil
+}
+
+// nftAttributes are those of an answer.
+func nftAttributes(m []byte) ([]syscall.NetlinkRouteAttr, error) {
+	if len(m) < nl.SizeofNfgenmsg {
+		return nil, fmt.Errorf("answer of %d bytes", len(m))
+	}
+	return nl.ParseRouteAttr(m[nl.SizeofNfgenmsg:])
 }

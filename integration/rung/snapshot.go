@@ -33,6 +33,9 @@ func sections() []section {
 		{name: "namespace", list: listNamespaces, onlyMore: true},
 		{name: "link", list: listLinks},
 		{name: "address", list: listAddresses},
+		{name: "route", list: listRoutes},
+		{name: "neighbour", list: listNeighbours},
+		{name: "qdisc", list: listQdiscs},
 		{name: "nft", list: listNft},
 		// The collector may close a file that an earlier test dropped.
 		{name: "fd", list: listFds, onlyMore: true},
@@ -45,7 +48,8 @@ func sections() []section {
 //   - the cgroup directories of the unified tree
 //   - the mounts of its mount namespace
 //   - every namespace that a process, a descriptor or a mount of these holds
-//   - links and addresses of its network namespace, and its nftables objects
+//   - links, addresses, routes, told neighbours and queueing disciplines of its
+//     network namespace, and its nftables objects
 //   - its own descriptors
 type Snapshot struct {
 	sections []section
