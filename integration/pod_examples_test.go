@@ -33,6 +33,7 @@ func TestPodExamples(t *testing.T) {
 			if got := sortedLines(r.stdout); !slices.Equal(got, c.stdout) {
 				t.Errorf("output %q; want %q", got, c.stdout)
 			}
+			w.ok(t, "network", "prune") // the default network was made for it
 			if left := w.left(); len(left) > 0 {
 				t.Errorf("after the pod there is %q", left)
 			}

@@ -33,6 +33,12 @@ type Files struct {
 	// servers that only the host can reach: those on loopback, in place of
 	// which the upstream servers of a systemd-resolved are taken.
 	DNS DNS
+	// NetworkDNS is what the pod's network says of DNS: it goes before what the
+	// host has.
+	NetworkDNS DNS
+	// Names has the hosts file end with the names of the other pods of the
+	// network, once [WriteNames] tells them.
+	Names bool
 	// PodDir is the directory of the files of the pod whose network is
 	// joined; for Container only, and required there.
 	PodDir string
@@ -46,13 +52,13 @@ var theHost = host{hosts: "/etc/hosts", resolv: "/etc/resolv.conf", upstream: "/
 // Check reports what is wrong with f, by field. It touches nothing.
 func (f Files) Check() error {
 	switch f.Mode.Kind {
-	case None, Host:
+	case None, Host, Path, Named:
 	case Container:
 		if f.PodDir == "" {
 			return fmt.Errorf("network.mode %q: the directory of the pod's files is not known", f.Mode)
 		}
 	default:
-		return fmt.Errorf("network.mode %q is not supported: use none, host or container:POD", f.Mode)
+		return fmt.Errorf("network.mode %q is not supported: use %s", f.Mode, modes)
 	}
 	if err := CheckHostname(f.Hostname); err != nil {
 		return err
@@ -88,11 +94,16 @@ func writeFiles(dir string, f Files, h host) error {
 	if err != nil {
 		return fmt.Errorf("write pod files: %w", err)
 	}
-	for _, file := range []struct{ name, content string }{
+	files := []struct{ name, content string }{
 		{HostnameFile, f.Hostname + "\n"},
 		{HostsFile, hostsText},
 		{ResolvFile, resolvText},
-	} {
+	}
+	if f.Names {
+		// The last: whoever finds it may write the hosts file.
+		files = append(files, struct{ name, content string }{ownHostsFile, hostsText})
+	}
+	for _, file := range files {
 		if err := writeFile(dir, file.name, file.content); err != nil {
 			return fmt.Errorf("write pod file %q: %w", filepath.Join(dir, file.name), err)
 		}
@@ -108,7 +119,10 @@ func (f Files) hosts(h host) (string, error) {
 	case Host:
 		base, err = readOptional(h.hosts)
 	case Container:
-		base, err = readFile(filepath.Join(f.PodDir, HostsFile))
+		base, err = readFile(filepath.Join(f.PodDir, ownHostsFile))
+		if errors.Is(err, fs.ErrNotExist) { // in no network
+			base, err = readFile(filepath.Join(f.PodDir, HostsFile))
+		}
 	}
 	if err != nil {
 		return "", err
@@ -123,13 +137,13 @@ func (f Files) hosts(h host) (string, error) {
 
 // resolv returns the resolv.conf.
 func (f Files) resolv(h host) (string, error) {
-	if f.Mode.Kind == None {
+	if f.Mode.Kind != Host && f.Mode.Kind != Container {
 		d, err := h.dns()
 		if err != nil {
 			return "", err
 		}
 		d.Servers = reachable(d.Servers)
-		return f.DNS.or(d).format(), nil
+		return f.DNS.or(f.NetworkDNS).or(d).format(), nil
 	}
 	// The same network: the same file, unless something else is wanted.
 	var text string
@@ -180,7 +194,9 @@ func readOptional(path string) (string, error) {
 
 func writeFile(dir, name, content string) error {
 	path := filepath.Join(dir, name)
-	file, err := os.OpenFile(path, os.O_WRONLY|unix.O_NOFOLLOW, 0)
+	// O_NONBLOCK: a container can hold a lease on its file (F_SETLEASE, fcntl(2)),
+	// and have whoever opens it wait for fs.lease-break-time, 45 s.
+	file, err := os.OpenFile(path, os.O_WRONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return createFile(path, filepath.Join(dir, "."+name+".tmp"), content)
 	}

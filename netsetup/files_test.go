@@ -140,7 +140,7 @@ func TestWriteFilesOfJoiningPod(t *testing.T) {
 		t.Fatal(err)
 	}
 	const resolv = "# Written by podrt.\nnameserver 10.5.5.5\n"
-	f = Files{Mode: Mode{Container, "web"}, Hostname: "side", PodDir: theirs}
+	f = Files{Mode: Mode{Kind: Container, Pod: "web"}, Hostname: "side", PodDir: theirs}
 	if err := writeFiles(ours, f, h); err != nil {
 		t.Fatal(err)
 	}

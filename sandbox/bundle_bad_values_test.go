@@ -60,8 +60,69 @@ userNamespace.uidMappings[1].hostID: 1: range overlaps that of entry 0`, schemaA
 		// Network.
 		{
 			"network mode",
-			podWith(`"network": {"mode": "bridge"}`),
-			`network.mode: "bridge" is not supported: use none, host or container:POD`, schemaRefuses,
+			podWith(`"network": {"mode": "Host"}`),
+			`network.mode: "Host" is not supported: use none, host, container:POD, ns:PATH, bridge or the name of a network`, schemaAccepts,
+		},
+		{
+			"network of no name",
+			podWith(`"network": {"mode": "a/b"}`),
+			`network.mode: "a/b" is not supported: use none, host, container:POD, ns:PATH, bridge or the name of a network`, schemaRefuses,
+		},
+		{
+			"network namespace by a relative path",
+			podWith(`"network": {"mode": "ns:run/netns/a"}`),
+			`network.mode: "ns:run/netns/a" is not a clean absolute path: want ns:PATH`, schemaRefuses,
+		},
+		{
+			"network namespace, not shared",
+			podWith(`"network": {"mode": "ns:/run/netns/a"}, "share": ["ipc"]`),
+			`network.mode: "ns:/run/netns/a": needs "net" in share`, schemaRefuses,
+		},
+		{
+			"network without its namespace",
+			podWith(`"network": {"mode": "bridge"}, "share": ["ipc"]`),
+			`network.mode: "bridge": needs "net" in share`, schemaRefuses,
+		},
+		{
+			"attachment to nothing",
+			podWith(`"network": {"mode": "none", "ips": ["10.0.0.1"], "mac": "02:00:00:00:00:01", "ports": [{"containerPort": 80}], "bandwidth": {"ingress": 1000}}`),
+			`network.ips: needs a network; network.mode is "none"
+network.mac: needs a network; network.mode is "none"
+network.ports: needs a network; network.mode is "none"
+network.bandwidth: needs a network; network.mode is "none"`, schemaRefuses,
+		},
+		{
+			"addresses",
+			podWith(`"network": {"ips": ["10.0.0.256"]}`),
+			`network.ips[0]: "10.0.0.256": not an IP address`, schemaAccepts,
+		},
+		{
+			"addresses of one family",
+			podWith(`"network": {"ips": ["fd00::1", "fd00::2"]}`),
+			`network.ips[1]: "fd00::2": second address of its family`, schemaAccepts,
+		},
+		{
+			"mac",
+			podWith(`"network": {"mac": "02:00:00:00:00"}`),
+			`network.mac: "02:00:00:00:00": not a MAC address of six bytes`, schemaRefuses,
+		},
+		{
+			"multicast mac",
+			podWith(`"network": {"mac": "01:00:00:00:00:01"}`),
+			`network.mac: "01:00:00:00:00:01": must be unicast`, schemaAccepts,
+		},
+		{
+			"ports",
+			podWith(`"network": {"ports": [{"containerPort": 0}, {"containerPort": 80, "protocol": "icmp"}, {"containerPort": 80, "hostIP": "localhost"}]}`),
+			`network.ports[0].containerPort: 0: must be 1 to 65535
+network.ports[1].protocol: "icmp": must be tcp, udp or sctp
+network.ports[2].hostIP: "localhost": not an IP address`, schemaRefuses,
+		},
+		{
+			"bandwidth",
+			podWith(`"network": {"bandwidth": {"ingress": 999, "egress": 1000000000000001}}`),
+			`network.bandwidth.ingress: 999: must be 1000 to 1000000000000000 bits per second
+network.bandwidth.egress: 1000000000000001: must be 1000 to 1000000000000000 bits per second`, schemaRefuses,
 		},
 		{
 			"network of no pod",

@@ -24,6 +24,18 @@ func (s *PodSpec) Rename(name string) {
 	s.setDefaults()
 }
 
+// Publish has the pod publish further ports, in another network if mode is not
+// empty. Where the pod has none and mode is empty, it gets the default network.
+func (s *PodSpec) Publish(mode string, ports []PodPort) {
+	s.Network.Ports = append(s.Network.Ports, ports...)
+	if mode != "" {
+		s.Network.Mode = mode
+	} else if s.Network.Mode == string(netsetup.None) && len(ports) > 0 {
+		s.Network.Mode = ""
+	}
+	s.setDefaults()
+}
+
 // setDefaults fills in what may be left out, but for the UID, which is chosen
 // when the pod is made. What it has filled in is valid input again and means
 // the same, so that a stored spec is complete and stays as it is.
@@ -45,6 +57,9 @@ func (s *PodSpec) setDefaults() {
 	}
 	if s.Network.Mode == "" {
 		s.Network.Mode = string(netsetup.None)
+		if s.asksForNetwork() {
+			s.Network.Mode = netsetup.DefaultNetwork
+		}
 	}
 	if s.ShmSize == 0 {
 		s.ShmSize = DefaultShmSize
@@ -58,4 +73,11 @@ func (s *PodSpec) setDefaults() {
 	if s.Containers == nil {
 		s.Containers = []PodContainer{}
 	}
+}
+
+// asksForNetwork reports whether the pod wants something that only a network has.
+func (s *PodSpec) asksForNetwork() bool {
+	n := &s.Network
+	b, err := s.bandwidth()
+	return len(n.IPs) > 0 || n.MAC != "" || len(n.Ports) > 0 || n.Bandwidth != nil || err == nil && b != netsetup.Bandwidth{}
 }

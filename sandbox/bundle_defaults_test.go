@@ -32,6 +32,16 @@ func TestDefaults(t *testing.T) {
 			"userNamespace": {"uidMappings": [{"containerID": 0, "hostID": 1000, "size": 1}], "gidMappings": [{"containerID": 0, "hostID": 1000, "size": 1}]},
 			"restartPolicy": "Never", "terminationGracePeriodSeconds": 10, "containers": []`),
 		},
+		{ // Who asks for a port wants a network.
+			podWith(`"network": {"ports": [{"containerPort": 80}]}`),
+			podWith(`"network": {"mode": "bridge", "ports": [{"containerPort": 80}]}, "hostname": "web",
+			"share": ["net", "ipc", "uts"], "shmSize": 67108864, "restartPolicy": "Never", "terminationGracePeriodSeconds": 10, "containers": []`),
+		},
+		{ // So does who limits its bandwidth, in Kubernetes' way.
+			`{"podVersion": "0.1.0", "metadata": {"name": "web", "annotations": {"kubernetes.io/egress-bandwidth": "10M"}}}`,
+			`{"podVersion": "0.1.0", "metadata": {"name": "web", "annotations": {"kubernetes.io/egress-bandwidth": "10M"}}, "network": {"mode": "bridge"}, "hostname": "web",
+			"share": ["net", "ipc", "uts"], "shmSize": 67108864, "restartPolicy": "Never", "terminationGracePeriodSeconds": 10, "containers": []}`,
+		},
 	} {
 		spec, err := ParsePodSpec("pod.json", []byte(c.in))
 		if err != nil {

@@ -100,7 +100,8 @@ type PodMetadata struct {
 	// Labels select pods. Keys: 1 to 317 bytes of printable ASCII without space
 	// and "=".
 	Labels map[string]string `json:"labels,omitempty"`
-	// Annotations are for programs; podrt does not read them. Keys as in Labels.
+	// Annotations are for programs; podrt reads Kubernetes' bandwidth
+	// (PodNetwork.Bandwidth) and no other. Keys as in Labels.
 	Annotations map[string]string `json:"annotations,omitempty"`
 }
 
@@ -132,11 +133,50 @@ type TimeOffset struct {
 	Nanosecs uint32 `json:"nanosecs,omitempty"`
 }
 
-// PodNetwork says which network namespace the pod's containers share.
+// PodNetwork says which network namespace the pod's containers share, and what
+// is in it.
 type PodNetwork struct {
-	// Mode is "none" (the pod's own, with nothing but lo), "host", or
-	// "container:POD" (that of another pod, by name or UID). Default: "none".
+	// Mode is "none" (the pod's own, with nothing but lo), "host",
+	// "container:POD" (that of another pod, by name or UID), "ns:PATH" (an
+	// existing one, which podrt uses and neither sets up nor removes), or the
+	// name of a network: "bridge", one made by podrt network create, or one of a
+	// CNI configuration. Default: "bridge" where any of the fields below is
+	// given, or bandwidth by Kubernetes' annotations; else "none".
 	Mode string `json:"mode,omitempty"`
+	// IPs are addresses that the pod is to have, at most one of a family, of the
+	// network's subnets. Others are leased. Only with a network.
+	IPs []string `json:"ips,omitempty"`
+	// MAC is the hardware address that eth0 is to have, six bytes, unicast. Only
+	// with a network.
+	MAC string `json:"mac,omitempty"`
+	// Ports are published on the host. Only with a network.
+	Ports []PodPort `json:"ports,omitempty"`
+	// Bandwidth limits eth0. Default: Kubernetes' annotations
+	// kubernetes.io/ingress-bandwidth and egress-bandwidth. Only with a network.
+	Bandwidth *PodBandwidth `json:"bandwidth,omitempty"`
+}
+
+// PodPort is a port of the pod that is reached through the host.
+type PodPort struct {
+	// HostIP is the address of the host to publish it on. Default: all, of the
+	// families that the pod has addresses of.
+	HostIP string `json:"hostIP,omitempty"`
+	// HostPort is the port there. Default: one that is free, chosen when the pod
+	// is made.
+	HostPort uint16 `json:"hostPort,omitempty"`
+	// ContainerPort is the port in the pod, 1 to 65535.
+	ContainerPort uint16 `json:"containerPort"`
+	// Protocol is "tcp", "udp" or "sctp". Default: "tcp".
+	Protocol string `json:"protocol,omitempty"`
+}
+
+// PodBandwidth is in bits per second, 1000 to 1e15; 0 is no
+// limit.
+type PodBandwidth struct {
+	// Ingress is towards the pod.
+	Ingress uint64 `json:"ingress,omitempty"`
+	// Egress is from the pod.
+	Egress uint64 `json:"egress,omitempty"`
 }
 
 // PodDNS is the content of resolv.conf (resolv.conf(5)). Default: the host's.

@@ -2,15 +2,12 @@ package sandbox
 
 import (
 	"errors"
-	"fmt"
 	"maps"
 	"path"
 	"slices"
 	"strings"
 
 	"github.com/podrt/podrt/cgroups"
-	"github.com/podrt/podrt/netsetup"
-	"github.com/podrt/podrt/nsenter"
 )
 
 func (s *PodSpec) validate(ps *problems) {
@@ -80,34 +77,6 @@ func validateKeys(ps *problems, path string, m map[string]string) {
 		if key == "" || len(key) > maxKey || bad {
 			ps.addf(path, "key %s: must be 1 to %d bytes of printable ASCII without space and \"=\"", quoteShort(key), maxKey)
 			return // a field has one problem
-		}
-	}
-}
-
-func (s *PodSpec) validateNetwork(ps *problems) {
-	mode, err := netsetup.ParseMode(s.Network.Mode)
-	switch {
-	case err != nil:
-		ps.addf("network.mode", "%s", strings.TrimPrefix(err.Error(), "network.mode "))
-	case mode.Kind != netsetup.None && !s.owns(nsenter.Net):
-		ps.addf("network.mode", `%q: needs "net" in share`, s.Network.Mode)
-	}
-	// Each list and alias by itself: a check stops at what it finds first.
-	d := s.DNS
-	for _, dns := range []netsetup.DNS{{Servers: d.Servers}, {Searches: d.Searches}, {Options: d.Options}} {
-		if err := dns.Check(); err != nil {
-			at, problem, _ := strings.Cut(err.Error(), " ")
-			ps.addf(at, "%s", problem)
-		}
-	}
-	for i, a := range s.HostAliases {
-		f := netsetup.Files{
-			Mode: netsetup.Mode{Kind: netsetup.None}, Hostname: "pod",
-			HostAliases: []netsetup.HostAlias{{IP: a.IP, Hostnames: a.Hostnames}},
-		}
-		if err := f.Check(); err != nil {
-			at, problem, _ := strings.Cut(err.Error(), " ")
-			ps.addf(strings.Replace(at, "[0]", fmt.Sprintf("[%d]", i), 1), "%s", problem)
 		}
 	}
 }

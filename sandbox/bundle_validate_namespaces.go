@@ -110,6 +110,13 @@ func (s *PodSpec) validateSysctls(ps *problems) {
 	}
 }
 
+// ownNetwork reports whether the network namespace that the pod shares is made
+// for it.
+func (s *PodSpec) ownNetwork() bool {
+	mode, err := netsetup.ParseMode(s.Network.Mode)
+	return err == nil && mode.Own()
+}
+
 // lacks says why the pod has no namespace of that kind for itself; "" if it has.
 func (s *PodSpec) lacks(kind nsenter.Kind) string {
 	switch {
@@ -117,7 +124,7 @@ func (s *PodSpec) lacks(kind nsenter.Kind) string {
 		return strconv.Quote(string(kind)) + " is in host"
 	case !slices.Contains(s.Share, string(kind)):
 		return strconv.Quote(string(kind)) + " is not in share"
-	case kind == nsenter.Net && s.Network.Mode != string(netsetup.None):
+	case kind == nsenter.Net && !s.ownNetwork():
 		return "network.mode is " + quoteShort(s.Network.Mode)
 	}
 	return ""

@@ -20,9 +20,12 @@
 //	RUN/pods/UID/shm                  the pod's /dev/shm
 //	RUN/pods/UID/volumes/             memory-backed and bound volumes
 //	RUN/pods/UID/containers/NAME/     container.json, exit.json
+//	RUN/pods/UID/joiners/UID          of a pod that has joined this one's network
 //	RUN/names/NAME -> UID             the name index; RUN/names/.lock guards it
 //	RUN/containers/ID/                libcontainer's root, for pods' and plain containers alike
-//	LIB  = /var/lib/podrt: pods/UID/  disk volumes, overlay uppers, and hostname, hosts and
+//	RUN/networks/                     who has which address and port (netsetup.Networks)
+//	LIB  = /var/lib/podrt: networks/  definitions of networks; cni/ what CNI plugins have made
+//	LIB/pods/UID/                     disk volumes, overlay uppers, and hostname, hosts and
 //	                                  resolv.conf, which containers may write to: not in memory
 //	LOG  = /var/log/podrt: UID/       output of the containers of detached pods
 //

@@ -31,7 +31,7 @@ const initOOMScoreAdj = -998
 // or differ in what is not about containers. On an error nothing of the pod is
 // left.
 func (s *Store) CreatePod(ctx context.Context, spec *PodSpec, bundle *PodBundle) (*Pod, error) {
-	p, err := s.planPod(spec)
+	p, err := s.planPod(ctx, spec)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +59,7 @@ func (s *Store) CreatePod(ctx context.Context, spec *PodSpec, bundle *PodBundle)
 
 // planPod checks everything that can be checked before anything is made and
 // returns the pod as it will be recorded.
-func (s *Store) planPod(spec *PodSpec) (*Pod, error) {
+func (s *Store) planPod(ctx context.Context, spec *PodSpec) (*Pod, error) {
 	spec.setDefaults()
 	if err := spec.Validate(); err != nil {
 		return nil, err
@@ -80,25 +80,8 @@ func (s *Store) planPod(spec *PodSpec) (*Pod, error) {
 	if err := p.planCgroup(); err != nil {
 		return nil, err
 	}
-	mode, err := netsetup.ParseMode(spec.Network.Mode)
-	if err != nil {
+	if err := p.planNetwork(ctx); err != nil {
 		return nil, err
-	}
-	if mode.Kind == netsetup.Container {
-		target, err := s.Pod(mode.Pod)
-		if err != nil {
-			return nil, fmt.Errorf("join network of pod %q: %w", mode.Pod, err)
-		}
-		if err := target.verify(); err != nil {
-			return nil, fmt.Errorf("join network: %w", err)
-		}
-		if target.rec.Engine != nil {
-			return nil, fmt.Errorf("join network of pod %q: %w", target.Name(), target.engineOnly())
-		}
-		if _, ok := target.pin(nsenter.Net); !ok {
-			return nil, fmt.Errorf("join network of pod %q: it uses the host's network and has none of its own", mode.Pod)
-		}
-		p.rec.JoinsNet = target.UID()
 	}
 	return p, nil
 }
@@ -212,13 +195,16 @@ func (p *Pod) build(ctx context.Context) error {
 	if err := p.makeLibDir(); err != nil {
 		return err
 	}
-	if err := p.makeFiles(); err != nil {
-		return err
-	}
 	if err := p.makeVolumes(); err != nil {
 		return err
 	}
 	if err := p.makeNamespaces(); err != nil {
+		return err
+	}
+	if err := p.attach(ctx); err != nil {
+		return err
+	}
+	if err := p.makeFiles(); err != nil { // they have the pod's addresses
 		return err
 	}
 	// Only now: a cgroup that has controllers enabled for its children takes no
@@ -243,7 +229,7 @@ func (p *Pod) makeNamespaces() error {
 		cfg.UIDMappings, cfg.GIDMappings = idMaps(spec.UserNamespace.UIDMappings), idMaps(spec.UserNamespace.GIDMappings)
 	}
 	for _, kind := range []nsenter.Kind{nsenter.Cgroup, nsenter.IPC, nsenter.UTS, nsenter.Net, nsenter.Time, nsenter.PID} {
-		if !p.shares(kind) || p.usesHost(kind) || kind == nsenter.Net && p.rec.JoinsNet != "" {
+		if !p.shares(kind) || p.usesHost(kind) || kind == nsenter.Net && !spec.ownNetwork() {
 			continue
 		}
 		cfg.Kinds = append(cfg.Kinds, kind)
@@ -288,10 +274,7 @@ func (p *Pod) makeNamespaces() error {
 		}
 		p.rec.Pins, p.rec.InitPID, p.rec.InitStart = res.Pins, res.InitPID, res.InitStart
 	}
-	if p.rec.JoinsNet != "" {
-		return p.pinJoinedNet()
-	}
-	return nil
+	return p.pinForeignNet()
 }
 
 // pinJoinedNet pins the target's network namespace once more as this pod's
@@ -310,6 +293,10 @@ func (p *Pod) pinJoinedNet() error {
 	defer lock.Close()
 	if err := target.verify(); err != nil {
 		return fmt.Errorf("join network: %w", err)
+	}
+	// Known before it is made: the target is not removed without force from now on.
+	if err := target.addJoiner(p.UID()); err != nil {
+		return err
 	}
 	theirs, _ := target.pin(nsenter.Net)
 	pin, err := nsenter.PinPath(theirs.Path, filepath.Join(p.nsDir(), string(nsenter.Net)), nsenter.Net)
@@ -331,7 +318,18 @@ func idMaps(in []IDMapping) []nsenter.IDMap {
 // makeFiles writes the pod's hostname, hosts and resolv.conf, and mounts its
 // /dev/shm.
 func (p *Pod) makeFiles() error {
-	spec := p.rec.Spec
+	if err := p.writeFiles(); err != nil {
+		return err
+	}
+	if p.shares(nsenter.IPC) && !p.usesHost(nsenter.IPC) {
+		return rootfs.MountShm(p.shmDir(), p.rec.Spec.ShmSize)
+	}
+	return nil
+}
+
+// writeFiles writes the pod's hostname, hosts and resolv.conf, in place where
+// they exist, and has the other pods of its network know it.
+func (p *Pod) writeFiles() error {
 	files, err := p.files()
 	if err != nil {
 		return err
@@ -339,8 +337,5 @@ func (p *Pod) makeFiles() error {
 	if err := netsetup.WriteFiles(p.filesDir(), files); err != nil {
 		return err
 	}
-	if p.shares(nsenter.IPC) && !p.usesHost(nsenter.IPC) {
-		return rootfs.MountShm(p.shmDir(), spec.ShmSize)
-	}
-	return nil
+	return p.announce()
 }

@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -104,19 +103,4 @@ func (e *ending) finish(ctx context.Context) error {
 		errs = append(errs, e.p.deleteContainer(ctx, rec))
 	}
 	return errors.Join(errs...)
-}
-
-// joinsNet names the pod of that directory if it uses the network namespace of
-// the pod target.
-func joinsNet(dir, target string) (name string, ok bool, err error) {
-	b, err := readFile(filepath.Join(dir, "pod.json"))
-	if err != nil {
-		return "", false, err
-	}
-	// Most have none: the record is not decoded for that.
-	if !bytes.Contains(b, []byte(target)) {
-		return "", false, nil
-	}
-	f := gjson.GetManyBytes(b, "name", "joinsNet")
-	return f[0].String(), f[1].String() == target, nil
 }

@@ -10,6 +10,7 @@ import (
 	"strconv"
 
 	"github.com/podrt/podrt/cgroups"
+	"github.com/podrt/podrt/netsetup"
 )
 
 // Container finds one of the pod's containers by name, for verbs that act on
@@ -46,7 +47,12 @@ type Stats struct {
 	Name       string                  `json:"name"`
 	Pod        *CgroupStats            `json:"pod"`
 	Containers map[string]*CgroupStats `json:"containers"` // by name
+	// Network are the interfaces of the pod's network namespace but lo.
+	Network []Link `json:"network,omitempty"`
 }
+
+// Link is a network interface.
+type Link = netsetup.Link
 
 // CgroupStats is what the processes of one cgroup use.
 type CgroupStats = cgroups.Stats
@@ -82,7 +88,12 @@ func (p *Pod) Stats() (*Stats, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read stats of pod %q: %w", p.Name(), err)
 	}
-	return s, nil
+	err = p.visitNet(func(path string) error {
+		links, err := netsetup.LookLinks(path)
+		s.Network = slices.DeleteFunc(links, func(l netsetup.Link) bool { return l.Name == "lo" })
+		return err
+	})
+	return s, err
 }
 
 // ProcessInfo is one process of a pod, seen from the host.

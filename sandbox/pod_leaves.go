@@ -50,6 +50,7 @@ func (p *Pod) files() (netsetup.Files, error) {
 		Mode: mode, Hostname: spec.Hostname, Domainname: spec.Domainname,
 		DNS: netsetup.DNS{Servers: spec.DNS.Servers, Searches: spec.DNS.Searches, Options: spec.DNS.Options},
 	}
+	p.rec.Network.describe(&f)
 	for _, a := range spec.HostAliases {
 		f.HostAliases = append(f.HostAliases, netsetup.HostAlias{IP: a.IP, Hostnames: a.Hostnames})
 	}
@@ -64,6 +65,19 @@ func (p *Pod) files() (netsetup.Files, error) {
 			return f, fmt.Errorf("join network: %w", err)
 		}
 		f.PodDir = target.filesDir()
+		target.rec.Network.describe(&f)
 	}
 	return f, nil
+}
+
+// describe adds to a pod's files what its place in a network means for them.
+func (n *networkRecord) describe(f *netsetup.Files) {
+	if n == nil || n.Interface == nil {
+		return
+	}
+	for _, a := range n.Interface.Addresses {
+		f.Addresses = append(f.Addresses, a.Addr())
+	}
+	f.Names = n.Names
+	f.NetworkDNS = n.DNS
 }

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -68,24 +67,19 @@ func (p *Pod) Remove(ctx context.Context, force bool) error {
 
 // joinedBy names the pods that use this pod's network namespace.
 func (p *Pod) joinedBy() ([]string, error) {
-	entries, err := os.ReadDir(p.store.podsDir())
-	if err != nil {
-		return nil, fmt.Errorf("list pods: %w", err)
-	}
+	joiners, err := p.joiners()
 	var names []string
-	for _, e := range entries {
-		if e.Name() == p.UID() || strings.HasPrefix(e.Name(), ".") {
-			continue
-		}
-		name, ok, err := joinsNet(p.store.podDir(e.Name()), p.UID())
+	for _, uid := range joiners {
+		other, err := p.store.load(uid)
 		switch {
-		case ok:
-			names = append(names, name)
-		case err != nil && !errors.Is(err, fs.ErrNotExist): // removed meanwhile
-			return nil, fmt.Errorf("load pod %q: %w", e.Name(), err)
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return nil, err
+		case other.rec.JoinsNet == p.UID():
+			names = append(names, other.Name())
 		}
 	}
-	return names, nil
+	return names, err
 }
 
 // teardown is creation backwards, by id alone. Every step is tried; the pod's
@@ -114,6 +108,8 @@ func (p *Pod) teardown(ctx context.Context, force bool) error {
 	ending := p.beginEnd(recs, owned && force)
 	release := func() {
 		try(rootfs.UnmountShm(p.shmDir()))
+		try(p.detach(ctx))
+		try(p.leaveJoined())
 		try(nsenter.Unpin(p.nsDir()))
 	}
 	// While the processes end, unless hooks may still use them, or a volume have

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/podrt/podrt/netsetup"
 	"github.com/podrt/podrt/nsenter"
 )
 
@@ -61,6 +62,14 @@ type NamespaceStatus struct {
 type NetworkStatus struct {
 	Mode   string `json:"mode"`
 	PodUID string `json:"podUID,omitempty"` // of the pod whose network is joined
+	Driver string `json:"driver,omitempty"` // of a network: bridge, or cni
+	// Interface is the pod's place in a network, as it was made.
+	Interface *netsetup.Interface `json:"interface,omitempty"`
+	// What the namespace holds now, and the rules that lead to it; only of
+	// [Pod.Inspect].
+	Links  []netsetup.Link  `json:"links,omitempty"`
+	Routes []netsetup.Route `json:"routes,omitempty"`
+	Rules  []string         `json:"rules,omitempty"`
 }
 
 // InitStatus is the pod init.
@@ -98,7 +107,7 @@ func (p *Pod) Status() (*PodStatus, error) {
 		UID: p.UID(), Name: p.Name(), Created: p.rec.Created, Bundle: p.rec.Bundle,
 		Labels: spec.Metadata.Labels, Annotations: spec.Metadata.Annotations,
 		Hostname: spec.Hostname, Cgroup: p.rec.Cgroup,
-		Network:    NetworkStatus{Mode: spec.Network.Mode, PodUID: p.rec.JoinsNet},
+		Network:    p.networkStatus(),
 		Monitored:  p.monitored(),
 		Namespaces: []NamespaceStatus{}, Containers: []ContainerStatus{}, Spec: spec,
 		Engine: p.engineStatus(),

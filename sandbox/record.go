@@ -19,15 +19,20 @@ import (
 
 // Formats of the files under RUN/pods; a record of another version is refused
 // rather than guessed at. What knows the first only must not remove pods of
-// engines or of systemd: it would take their cgroups for podrt's.
+// engines or of systemd: it would take their cgroups for podrt's. What knows the
+// second only would leave a pod's place in a network.
 const (
-	recordVersion       = 1
-	recordVersionOwners = 2
+	recordVersion         = 1
+	recordVersionOwners   = 2
+	recordVersionNetworks = 3
 )
 
 // version is the format that the record needs.
 func (r *podRecord) version() int {
-	if r.Engine != nil || r.CgroupUnit != "" {
+	switch {
+	case r.Network != nil:
+		return recordVersionNetworks
+	case r.Engine != nil || r.CgroupUnit != "":
 		return recordVersionOwners
 	}
 	return recordVersion
@@ -44,11 +49,12 @@ type podRecord struct {
 	Spec    *PodSpec  `json:"spec"`             // complete, defaults filled in
 
 	// Owned resources, known before they are made.
-	Cgroup        string   `json:"cgroup"`               // path below the unified mountpoint's root, absolute in the host
-	CgroupParents []string `json:"cgroupParents"`        // ancestors that were missing: ours to remove when empty
-	CgroupUnit    string   `json:"cgroupUnit,omitempty"` // systemd's unit that the cgroup is, if systemd made it
-	ContainerRoot string   `json:"containerRoot"`        // libcontainer's root of the pod's own containers
-	JoinsNet      string   `json:"joinsNet,omitempty"`   // UID of the pod whose network namespace this one uses
+	Cgroup        string         `json:"cgroup"`               // path below the unified mountpoint's root, absolute in the host
+	CgroupParents []string       `json:"cgroupParents"`        // ancestors that were missing: ours to remove when empty
+	CgroupUnit    string         `json:"cgroupUnit,omitempty"` // systemd's unit that the cgroup is, if systemd made it
+	ContainerRoot string         `json:"containerRoot"`        // libcontainer's root of the pod's own containers
+	JoinsNet      string         `json:"joinsNet,omitempty"`   // UID of the pod whose network namespace this one uses
+	Network       *networkRecord `json:"network,omitempty"`    // its place in a network, if it has one
 
 	// Facts of what was made; Ready is set with the last of them.
 	Ready     bool          `json:"ready"`
@@ -143,8 +149,8 @@ func (s *Store) load(uid string) (*Pod, error) {
 	if err := readJSON(filepath.Join(p.dir, "pod.json"), &p.rec); err != nil {
 		return nil, fmt.Errorf("load pod %q: %w", uid, err)
 	}
-	if v := p.rec.Version; v != recordVersion && v != recordVersionOwners {
-		return nil, fmt.Errorf("load pod %q: record version %d; this podrt knows %d and %d", uid, v, recordVersion, recordVersionOwners)
+	if v := p.rec.Version; v < recordVersion || v > recordVersionNetworks {
+		return nil, fmt.Errorf("load pod %q: record version %d; this podrt knows %d to %d", uid, v, recordVersion, recordVersionNetworks)
 	}
 	if p.rec.UID != uid || p.rec.Spec == nil {
 		return nil, fmt.Errorf("load pod %q: record is of pod %q", uid, p.rec.UID)

@@ -61,7 +61,7 @@ func TestComplete(t *testing.T) {
 		{"kill id KILL ", "", ""},
 		{"pod kill --signal T", "", "TRAP TERM TSTP TTIN TTOU"},
 		{"pod run ", directories, ""},
-		{"pod create --network ", "", "none host"},
+		{"pod create --network ", "", "none host bridge"},
 		{"pod monitor ", "", ""},
 		{"completion ", "", "bash zsh fish"},
 		{"completion bash ", "", ""},
@@ -115,9 +115,10 @@ func TestCompleteEverything(t *testing.T) {
 // freeText are the flags whose values nobody can guess.
 var freeText = strings.Fields(`add-host additional-gids annotation apparmor blkio-weight cgroup cgroup-parent
 	cpu-burst cpu-period cpu-quota cpu-rt-period cpu-rt-runtime cpu-share cpu-shares cpus cpuset-cpus cpuset-mems
-	cwd dns dns-option dns-search domainname env gidmap hostname interval kernel-memory kernel-memory-tcp
-	l3-cache-schema label lsm-mount-context mem-bw-schema memory memory-reservation memory-swap name page-server
-	pids-limit preserve-fds process-label shm-size status-fd stop-timeout sysctl time uid uidmap user volume`)
+	cwd dns dns-option dns-search domainname egress-bandwidth env gateway gidmap hostname ingress-bandwidth interval
+	ip ip-range kernel-memory kernel-memory-tcp l3-cache-schema label lsm-mount-context mac-address mem-bw-schema
+	memory memory-reservation memory-swap mtu name page-server pids-limit preserve-fds process-label publish shm-size
+	status-fd stop-timeout subnet sysctl time uid uidmap user vlan volume`)
 
 // A new flag has to be thought of: words gets its values, or freeText its name.
 func TestCompleteValues(t *testing.T) {

@@ -41,7 +41,8 @@ func (e *env) words(flag string) completions {
 	case "pod":
 		return e.pods()
 	case "network":
-		c := of("none host")
+		c := of("none host bridge")
+		c.words = append(c.words, e.networks().words...)
 		for _, p := range e.pods().words {
 			c.words = append(c.words, candidate{"container:" + p.text, "the network of this pod"})
 		}
@@ -76,6 +77,10 @@ func (e *env) argument(c *command, args []string) completions {
 		return signalNames()
 	case "pod":
 		return e.pods().without(args)
+	case "network":
+		if c.name != "create" {
+			return e.networks().without(args)
+		}
 	case "container":
 		return e.members(args[0])
 	case "bundle", "directory":
@@ -117,6 +122,14 @@ func (e *env) pods() (c completions) {
 	pods, _ := e.store.Pods()
 	for _, p := range pods {
 		c.words = append(c.words, candidate{p.Name(), p.UID()})
+	}
+	return c
+}
+
+// networks are the names of podrt's own: CNI's would take another program.
+func (e *env) networks() (c completions) {
+	for _, n := range e.store.OwnNetworks() {
+		c.words = append(c.words, candidate{n.Name, strings.Join(n.SubnetList(), ",")})
 	}
 	return c
 }

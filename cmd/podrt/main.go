@@ -24,6 +24,7 @@ func verbs() []*command {
 		killCommand(),
 		listCommand(),
 		manCommand(),
+		networkCommand(),
 		pauseCommand(),
 		podCommand(),
 		psCommand(),

@@ -36,7 +36,7 @@ into it with "podrt create --pod" and "podrt run --pod".`,
 
 func podRunCommand() *command {
 	var detach, keep bool
-	var uid, name string
+	var b podBundle
 	return &command{
 		name:  "run",
 		usage: "make and run the pod of a bundle",
@@ -53,13 +53,13 @@ executed, 127 if it was not found.`,
 		flags: func(f *flags) {
 			f.Bool(&detach, "detach, d", "leave the pod running, with its output in the log directory; prints its UID")
 			f.Bool(&keep, "keep", "do not remove the pod when its containers have ended")
-			f.String(&name, "name", "instead of the name in pod.json")
-			f.String(&uid, "uid", "instead of the UID in pod.json or a generated one")
+			b.register(f)
 		},
 		min: 1, max: 1,
 		starts: func(_ *env, err error) error { return &exitError{status: sandbox.CodeError, err: err} },
 		run: func(e *env, args []string) error {
-			code, err := e.podRun(args[0], name, uid, detach, keep)
+			b.dir = args[0]
+			code, err := e.podRun(&b, detach, keep)
 			if err != nil {
 				return &exitError{status: code, err: err}
 			}
@@ -70,18 +70,18 @@ executed, 127 if it was not found.`,
 
 // podRun makes and runs a pod; the exit status is for the error, if there is
 // one, or the containers'.
-func (e *env) podRun(dir, name, uid string, detach, keep bool) (int, error) {
+func (e *env) podRun(b *podBundle, detach, keep bool) (int, error) {
 	ctx, stop := interruptible()
 	defer stop()
 	if detach {
-		uid, code, err := e.runDetached(ctx, dir, name, uid)
+		uid, code, err := e.runDetached(ctx, b)
 		if err != nil {
 			return code, err
 		}
 		_, err = fmt.Fprintln(e.stdout, uid)
 		return 0, err
 	}
-	p, err := e.makePod(ctx, dir, name, uid)
+	p, err := e.makePod(ctx, b)
 	if err != nil {
 		return sandbox.CodeError, err
 	}
@@ -111,18 +111,44 @@ func (e *env) podRun(dir, name, uid string, detach, keep bool) (int, error) {
 	return e.reportExits(exits), nil
 }
 
+// podBundle is a bundle to make a pod of, and what flags say against its pod.json.
+type podBundle struct {
+	dir, name, uid, network string
+
+	publish []string
+	ports   []sandbox.PodPort // of publish
+}
+
+func (b *podBundle) register(f *flags) {
+	f.String(&b.name, "name", "instead of the name in pod.json")
+	f.String(&b.uid, "uid", "instead of the UID in pod.json or a generated one")
+	f.String(&b.network, "network", "instead of the one in pod.json: "+networkUsage)
+	parse := publish(&b.ports)
+	f.Func(func(v string) error { b.publish = append(b.publish, v); return parse(v) }, "publish, p", publishUsage+", in addition to those in pod.json")
+}
+
+// args are the flags of "pod monitor" for b.
+func (b *podBundle) args() []string {
+	args := []string{"--bundle", b.dir, "--name", b.name, "--uid", b.uid, "--network", b.network}
+	for _, p := range b.publish {
+		args = append(args, "--publish", p)
+	}
+	return args
+}
+
 // makePod makes the pod of a bundle, without its containers.
-func (e *env) makePod(ctx context.Context, dir, name, uid string) (*sandbox.Pod, error) {
-	bundle, err := sandbox.LoadPodBundle(dir)
+func (e *env) makePod(ctx context.Context, b *podBundle) (*sandbox.Pod, error) {
+	bundle, err := sandbox.LoadPodBundle(b.dir)
 	if err != nil {
 		return nil, err
 	}
 	spec := bundle.Spec
-	if name != "" {
-		spec.Rename(name)
+	if b.name != "" {
+		spec.Rename(b.name)
 	}
-	if uid != "" {
-		spec.Metadata.UID = uid
+	if b.uid != "" {
+		spec.Metadata.UID = b.uid
 	}
+	spec.Publish(b.network, b.ports)
 	return e.store.CreatePod(ctx, spec, bundle)
 }

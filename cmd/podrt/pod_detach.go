@@ -19,8 +19,8 @@ func (e *env) startDetached(ctx context.Context, p *sandbox.Pod) error {
 // containers, and returns the pod's UID and the exit status for the error. This
 // process does nothing of it: it would only be in the way of the other one,
 // which has to know as much.
-func (e *env) runDetached(ctx context.Context, dir, name, uid string) (string, int, error) {
-	uid, err := sandbox.StartMonitor(ctx, e.monitorArgs("--bundle", dir, "--name", name, "--uid", uid))
+func (e *env) runDetached(ctx context.Context, b *podBundle) (string, int, error) {
+	uid, err := sandbox.StartMonitor(ctx, e.monitorArgs(b.args()...))
 	if err == nil {
 		return uid, 0, nil
 	}
@@ -58,15 +58,14 @@ func detachedCode(err error) int {
 
 // podMonitorCommand is what startDetached and runDetached execute.
 func podMonitorCommand() *command {
-	var bundle, name, uid string
+	var b podBundle
 	return &command{
 		name:   "monitor",
 		usage:  "(internal) be the parent of a pod's containers",
 		hidden: true,
 		flags: func(f *flags) {
-			f.String(&bundle, "bundle", "make the pod of the bundle `DIR`")
-			f.String(&name, "name", "instead of the bundle's")
-			f.String(&uid, "uid", "instead of the bundle's")
+			f.String(&b.dir, "bundle", "make the pod of the bundle `DIR`")
+			b.register(f)
 		},
 		min: 0, max: 1,
 		run: func(e *env, args []string) error {
@@ -80,7 +79,7 @@ func podMonitorCommand() *command {
 			if len(args) > 0 {
 				work.Pod = func(context.Context) (*sandbox.Pod, error) { return e.store.PodByUID(args[0]) }
 			} else {
-				work.Pod = func(ctx context.Context) (*sandbox.Pod, error) { return e.makePod(ctx, bundle, name, uid) }
+				work.Pod = func(ctx context.Context) (*sandbox.Pod, error) { return e.makePod(ctx, &b) }
 				work.Undo = joinRemoval
 			}
 			return sandbox.ServeMonitor(ctx, report, work)

@@ -35,7 +35,7 @@ func (o *podFlags) register(f *flags) {
 	f.String(&s.Domainname, "domainname", "NIS domain name in the pod")
 	f.Func(func(v string) error { o.share, o.shareSet = v, true; return nil }, "share", "comma-separated `KINDS` of namespaces that the containers share: net, ipc, uts, pid, cgroup, time, user; or none (default \"net,ipc,uts\")")
 	f.Strings(&s.Host, "host", "namespace of the host to use instead: ipc, pid or uts; can be repeated")
-	f.String(&s.Network.Mode, "network", "none (an own namespace with lo), host, or container:POD (default \"none\")")
+	o.networkFlags(f)
 	f.Func(keyValue(&s.Sysctls), "sysctl", "kernel parameter of the pod's namespaces, as `NAME=VALUE`; can be repeated")
 	f.Func(keyValue(&s.Metadata.Labels), "label, l", "label of the pod, as `KEY=VALUE`; can be repeated")
 	f.Func(keyValue(&s.Metadata.Annotations), "annotation", "annotation of the pod, as `KEY=VALUE`; can be repeated")

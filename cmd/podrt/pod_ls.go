@@ -82,12 +82,7 @@ func newPodLine(st *sandbox.PodStatus) podLine {
 	return l
 }
 
-func (l *podLine) owner() string {
-	if l.Engine == "" {
-		return "-"
-	}
-	return l.Engine
-}
+func (l *podLine) owner() string { return orDash(l.Engine) }
 
 func podInspectCommand() *command {
 	return &command{
@@ -98,8 +93,8 @@ func podInspectCommand() *command {
 		run: func(e *env, args []string) error {
 			out := []*sandbox.PodStatus{}
 			err := e.eachPod(args, func(p *sandbox.Pod) error {
-				st, err := p.Status()
-				if err == nil {
+				st, err := p.Inspect()
+				if st != nil {
 					out = append(out, st)
 				}
 				return err

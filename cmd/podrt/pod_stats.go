@@ -45,11 +45,11 @@ Without a pod, all are shown. CPU is the time used so far.`,
 				return errors.Join(append(errs, printJSON(e.stdout, all))...)
 			}
 			w := newTable(e.stdout)
-			fmt.Fprint(w, "POD\tCONTAINER\tCPU\tMEMORY\tLIMIT\tPIDS\tREAD\tWRITTEN\n")
+			fmt.Fprint(w, "POD\tCONTAINER\tCPU\tMEMORY\tLIMIT\tPIDS\tREAD\tWRITTEN\tRECEIVED\tSENT\n")
 			for _, s := range all {
-				fmt.Fprintln(w, statsLine(s.Name, "", s.Pod))
+				fmt.Fprintln(w, statsLine(s.Name, "", s.Pod)+trafficColumns(s.Network))
 				for _, name := range slices.Sorted(maps.Keys(s.Containers)) {
-					fmt.Fprintln(w, statsLine(s.Name, name, s.Containers[name]))
+					fmt.Fprintln(w, statsLine(s.Name, name, s.Containers[name])+trafficColumns(nil))
 				}
 			}
 			return errors.Join(append(errs, w.Flush())...)

@@ -132,3 +132,16 @@ func statsLine(pod, container string, s *sandbox.CgroupStats) string {
 	cpu := fmt.Sprintf("%d.%03ds", s.CPU.UsageUsec/1_000_000, s.CPU.UsageUsec/1000%1000)
 	return strings.Join([]string{pod, container, cpu, memory, limit, pids, read, written}, "\t")
 }
+
+// trafficColumns end a row of pod stats: what the pod's interfaces have received
+// and sent. "-" stands for none, as containers have.
+func trafficColumns(links []sandbox.Link) string {
+	if len(links) == 0 {
+		return "\t-\t-"
+	}
+	var rx, tx uint64
+	for _, l := range links {
+		rx, tx = rx+l.Counters.RxBytes, tx+l.Counters.TxBytes
+	}
+	return "\t" + formatBytes(rx) + "\t" + formatBytes(tx)
+}
