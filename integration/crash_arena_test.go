@@ -46,7 +46,9 @@ func (a *arena) unmountRun(t *testing.T) {
 // fixed are the files of the roots that stay, below a.dir.
 var fixed = map[string]bool{
 	"run": true, "run/pods": true, "run/names": true, "run/names/.lock": true, "run/containers": true,
-	"lib": true, "lib/pods": true, "log": true,
+	"run/networks": true, "run/networks/leases": true, "run/networks/lock": true, "run/networks/pods": true, "run/networks/ports": true, "run/networks/sysctls.json": true,
+	"lib": true, "lib/pods": true, "lib/networks": true,
+	"lib/cni": true, "lib/cni/lock": true, "lib/cni/pods": true, "lib/cni/results": true, "log": true,
 }
 
 // left lists what is in the roots and should not be there when no pod and no

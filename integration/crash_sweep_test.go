@@ -26,6 +26,7 @@ type crash struct {
 	// remove must remove everything; nil: pod rm -f, for the pod "p".
 	remove func(t *testing.T, a *arena)
 	vm     bool // also in the VM, at a few points
+	points int  // of a sample; 0: as many as usual
 }
 
 // sweepEnv chooses the points: "all" kills at every one (some minutes natively),
@@ -74,6 +75,9 @@ func (c *crash) run(t *testing.T, a *arena) {
 		t.Skip("natively")
 	}
 	chosen := chosenSweep(t)
+	if c.points > 0 && os.Getenv(sweepEnv) == "" {
+		chosen.count = min(chosen.count, c.points)
+	}
 	awaitIdle(t)
 	before, err := rung.Take()
 	if err != nil {
