@@ -27,7 +27,7 @@ func cases() []testCase {
 	for _, n := range []int{1, 2, 5, 10, 20} {
 		list = append(list, podCase(n))
 	}
-	return append(list, podmanCase())
+	return append(list, networkCase("network", true), networkCase("network-1", false), podmanCase())
 }
 
 func startCase(l *lab) (stage, error) {

@@ -13,7 +13,8 @@
 //
 // What it takes: bin/podrt and bin/rung, gcc for the floor, the Go proxy or
 // cache for runc (the release whose libcontainer podrt links, built static, with
-// seccomp), and where they are installed Debian's crun, podman and strace. It
+// seccomp), and where they are installed Debian's crun, podman, CNI plugins and
+// strace; netavark, podman's program for networks, is unpacked by make. It
 // runs on the native rung (../rung), in private namespaces with pure cgroup v2.
 //
 // The results go to standard output as tables, and to bin/bench as results.json,
