@@ -179,6 +179,7 @@ func TestNetworkCNI(t *testing.T) {
 	})
 	t.Run("a plugin is missing", func(t *testing.T) {
 		w.fails(t, 1, []string{"broken", "no-such-plugin"}, "pod", "create", "--network", "broken", "q")
+		w.fails(t, 1, []string{"nothing-of-that-name"}, "network", "prune", "--cni-gc", "nothing-of-that-name")
 		if n := w.inspectNetwork(t, "broken"); !strings.Contains(n.NotReady, "no-such-plugin") {
 			t.Errorf("network inspect: %+v; want it not to be ready for want of no-such-plugin", n)
 		}

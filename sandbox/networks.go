@@ -197,14 +197,15 @@ func (s *Store) RemoveNetwork(name string) error {
 }
 
 // PruneNetworks removes podrt's networks that no pod is in, and what pods that
-// are gone hold in those that stay. It returns the names of the former.
-func (s *Store) PruneNetworks(ctx context.Context) ([]string, error) {
+// are gone hold in those that stay. It returns the names of the former. The plugins
+// of the CNI networks named give back all that is not podrt's (GC of CNI 1.1).
+func (s *Store) PruneNetworks(ctx context.Context, cniGC ...string) ([]string, error) {
 	nets, err := s.networks()
 	if err != nil {
 		return nil, err
 	}
 	all, err := nets.List()
-	errs := []error{err, nets.Sweep(), s.collectCNI(ctx)}
+	errs := []error{err, nets.Sweep(), s.collectCNI(ctx, cniGC...)}
 	var names []string
 	for _, n := range all {
 		err := nets.Remove(n.Name)

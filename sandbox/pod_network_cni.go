@@ -22,9 +22,10 @@ func (s *Store) live(uid string) bool {
 
 // collectCNI takes pods out of their networks of CNI that exist no more. There may
 // be some of another RunRoot beside the same LibRoot: they have their namespace.
-func (s *Store) collectCNI(ctx context.Context) error {
+// Plugins of the networks named collect garbage, too.
+func (s *Store) collectCNI(ctx context.Context, networks ...string) error {
 	cni := s.cni()
-	return cni.GC(ctx, func(uid string) bool { return s.live(uid) || cni.HasNetns(uid) })
+	return cni.GC(ctx, func(uid string) bool { return s.live(uid) || cni.HasNetns(uid) }, networks...)
 }
 
 // attachCNI is attach by the plugins of a CNI configuration.

@@ -113,7 +113,7 @@ func TestCompleteEverything(t *testing.T) {
 }
 
 // freeText are the flags whose values nobody can guess.
-var freeText = strings.Fields(`add-host additional-gids annotation apparmor blkio-weight cgroup cgroup-parent
+var freeText = strings.Fields(`add-host additional-gids annotation apparmor blkio-weight cgroup cgroup-parent cni-gc
 	cpu-burst cpu-period cpu-quota cpu-rt-period cpu-rt-runtime cpu-share cpu-shares cpus cpuset-cpus cpuset-mems
 	cwd dns dns-option dns-search domainname egress-bandwidth env gateway gidmap hostname ingress-bandwidth interval
 	ip ip-range kernel-memory kernel-memory-tcp l3-cache-schema label lsm-mount-context mac-address mem-bw-schema

@@ -162,15 +162,19 @@ func networkRmCommand() *command {
 }
 
 func networkPruneCommand() *command {
+	var gc []string
 	return &command{
 		name:  "prune",
 		usage: "remove all networks that no pod is in, and what pods that are gone have left",
 		about: `The names of what is removed are printed. CNI configurations stay; their plugins
 give back what they hold for pods that are gone.`,
+		flags: func(f *flags) {
+			f.Strings(&gc, "cni-gc", "CNI `NETWORK` that nobody but podrt uses: its plugins (of the specification 1.1) also give back what belongs to no pod of podrt's; can be repeated")
+		},
 		run: func(e *env, _ []string) error {
 			ctx, stop := interruptible()
 			defer stop()
-			names, err := e.store.PruneNetworks(ctx)
+			names, err := e.store.PruneNetworks(ctx, gc...)
 			for _, name := range names {
 				fmt.Fprintln(e.stdout, name)
 			}
