@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/podrt/podrt/cgroups"
 )
 
 // TestEnginePodPauseFails: a pause that fails for one container thaws what it
@@ -18,12 +20,17 @@ func TestEnginePodPauseFails(t *testing.T) {
 	lost := e.start(t, otherID, criContainer(otherID, "lost", pause))
 	e.must(t, "pause", sandboxID)
 
-	// It runs on, and its cgroup is gone.
-	const cgroups = "/sys/fs/cgroup" + kubePods
-	if err := os.WriteFile(filepath.Join(cgroups, "cgroup.procs"), []byte(strconv.Itoa(lost)), 0); err != nil {
+	// It runs on, and its cgroup is gone. It moves to a leaf: a cgroup that
+	// hands on a controller takes no process.
+	elsewhere, err := cgroups.Path("/sys/fs/cgroup" + kubePods).CreateLeaf("elsewhere")
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Remove(filepath.Join(cgroups, otherID)); err != nil {
+	procs := filepath.Join(string(elsewhere), "cgroup.procs")
+	if err := os.WriteFile(procs, []byte(strconv.Itoa(lost)), 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove("/sys/fs/cgroup" + kubePods + "/" + otherID); err != nil {
 		t.Fatal(err)
 	}
 	e.fails(t, 1, []string{`pause pod "default/web-0"`, "it has no cgroup of its own"}, "pod", "pause", "web-0")
@@ -34,6 +41,9 @@ func TestEnginePodPauseFails(t *testing.T) {
 	}
 	e.must(t, "resume", sandboxID)
 	kill(t, lost)
+	if err := elsewhere.Remove(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // TestEnginePodStranger: another container that has got the id of one of the
