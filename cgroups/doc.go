@@ -31,7 +31,7 @@
 //	(p Path).Check   nothing is made when a limit cannot be honoured
 //	Create           directories; controllers enabled on the ancestors
 //	(p Path).Apply   the pod's limits
-//	(p Path).Open    the sandbox process is cloned into the pod's cgroup …
+//	(p Path).Open    a sandbox process that needs it is cloned into the pod's cgroup …
 //	(p Path).Enable  … and once it has left, controllers go on to the leaves
 //	(p Path).Kill, WaitEmpty, Remove, RemoveMade
 //

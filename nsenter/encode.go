@@ -16,6 +16,7 @@ const (
 	pinDirFD     = 5
 	initCgroupFD = 6
 	exeFD        = 7
+	holdFD       = 8
 )
 
 // encode writes the config in the format of sandbox.h.

@@ -62,6 +62,10 @@ func start(cfg *Config, config []byte, pinDir *os.File) (_ *process, retErr erro
 		pinDirFD:     pinDir.Fd(),
 		initCgroupFD: none,
 		exeFD:        none,
+		holdFD:       none,
+	}
+	if cfg.Hold != nil {
+		files[holdFD] = cfg.Hold.Fd()
 	}
 	if cfg.InitCgroup != nil {
 		files[initCgroupFD] = cfg.InitCgroup.Fd()

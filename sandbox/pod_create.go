@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -25,7 +27,7 @@ const initLeaf = "_init"
 // initOOMScoreAdj is what the sandbox process of every Kubernetes runtime has.
 const initOOMScoreAdj = -998
 
-// CreatePod makes a pod: cgroup, namespaces, pins, files, volumes; no
+// CreatePod makes a pod: cgroup, volumes, namespaces, pins, files; no
 // container. What spec leaves out is filled in. The pod's bundle, if it has
 // one, is recorded so that its containers can be launched; spec may be its own
 // or differ in what is not about containers. On an error nothing of the pod is
@@ -49,7 +51,7 @@ func (s *Store) CreatePod(ctx context.Context, spec *PodSpec, bundle *PodBundle)
 		return nil, err
 	}
 	defer lock.Close()
-	if err := p.build(ctx); err != nil {
+	if err := p.build(ctx, lock); err != nil {
 		err = fmt.Errorf("create pod %q: %w", p.Name(), err)
 		// Not ctx: what a cancelled creation made must go all the same.
 		return nil, errors.Join(err, p.teardown(context.WithoutCancel(ctx), true))
@@ -188,17 +190,18 @@ func (s *Store) draft(p *Pod) (_ string, _ *os.File, retErr error) {
 }
 
 // build makes the pod's kernel objects; the record is on disk and the lock held.
-func (p *Pod) build(ctx context.Context) error {
-	if err := p.makeCgroup(ctx); err != nil {
-		return err
+func (p *Pod) build(ctx context.Context, lock *os.File) error {
+	// The kernel's lock on all cgroups is often held for milliseconds, not least
+	// by this process (nsenter/grace.c): what needs none goes on beside. Of what
+	// others see nothing is made before the cgroup is there.
+	cgroup := make(chan error, 1)
+	go func() { cgroup <- p.makeCgroup(ctx) }()
+	made := sync.OnceValue(func() error { return <-cgroup })
+	err := p.buildBeside(made, lock)
+	if cerr := made(); cerr != nil && !errors.Is(err, cerr) {
+		err = errors.Join(err, cerr)
 	}
-	if err := p.makeLibDir(); err != nil {
-		return err
-	}
-	if err := p.makeVolumes(); err != nil {
-		return err
-	}
-	if err := p.makeNamespaces(); err != nil {
+	if err != nil {
 		return err
 	}
 	if err := p.attach(ctx); err != nil {
@@ -208,7 +211,7 @@ func (p *Pod) build(ctx context.Context) error {
 		return err
 	}
 	// Only now: a cgroup that has controllers enabled for its children takes no
-	// processes itself, and the sandbox process was one.
+	// processes itself, and the sandbox process may have been one.
 	if err := p.cgroup().Enable(); err != nil {
 		return err
 	}
@@ -216,13 +219,28 @@ func (p *Pod) build(ctx context.Context) error {
 	return p.save()
 }
 
-// makeNamespaces has the sandbox process make and pin what the pod shares.
-func (p *Pod) makeNamespaces() error {
+// buildBeside makes what can be made while the cgroup is; made waits for that.
+func (p *Pod) buildBeside(made func() error, lock *os.File) error {
+	if err := p.makeLibDir(); err != nil {
+		return err
+	}
+	if err := p.makeVolumes(); err != nil {
+		return err
+	}
+	return p.makeNamespaces(made, lock)
+}
+
+// makeNamespaces has the sandbox process make and pin what the pod shares. It is
+// born in the pod's cgroup, for which made waits, where the cgroup namespace or
+// the pod init needs that, and where the pod has limits: the kernel charges
+// namespaces to who makes them.
+func (p *Pod) makeNamespaces(made func() error, lock *os.File) error {
 	spec := p.rec.Spec
 	cfg := nsenter.Config{
 		PinDir:      p.nsDir(),
 		Sysctls:     spec.Sysctls,
 		OOMScoreAdj: initOOMScoreAdj,
+		Hold:        lock,
 	}
 	if spec.UserNamespace != nil {
 		cfg.Kinds = append(cfg.Kinds, nsenter.User)
@@ -245,10 +263,15 @@ func (p *Pod) makeNamespaces() error {
 	}
 	if len(cfg.Kinds) > 0 {
 		var err error
-		if cfg.Cgroup, err = p.cgroup().Open(); err != nil {
-			return err
+		if spec.Resources != nil || slices.Contains(cfg.Kinds, nsenter.Cgroup) || slices.Contains(cfg.Kinds, nsenter.PID) {
+			if err := made(); err != nil {
+				return err
+			}
+			if cfg.Cgroup, err = p.cgroup().Open(); err != nil {
+				return err
+			}
+			defer cfg.Cgroup.Close()
 		}
-		defer cfg.Cgroup.Close()
 		if p.shares(nsenter.PID) && !p.usesHost(nsenter.PID) {
 			leaf, err := p.cgroup().CreateLeaf(initLeaf)
 			if err != nil {
