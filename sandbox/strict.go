@@ -72,12 +72,8 @@ func decodeJSON(ps *problems, data []byte, limit int, mode jsonMode, v any) bool
 		ps.addf("", "%s: nested deeper than %d", position(data, i), maxJSONDepth)
 		return false
 	}
-	w := jsonWalk{dec: json.NewDecoder(bytes.NewReader(data)), data: data, mode: mode, ps: ps, ok: true}
-	w.dec.UseNumber()
-	if err := w.value(reflect.TypeOf(v), ""); err != nil {
-		ps.addf("", "not JSON: %v", err)
-		return false
-	}
+	w := jsonWalk{jsonScan: jsonScan{data: data}, mode: mode, ps: ps, ok: true, types: make(map[reflect.Type][]jsonField)}
+	w.value(reflect.TypeOf(v))
 	if w.ok {
 		if err := json.Unmarshal(data, v); err != nil {
 			ps.addf("", "%v", err)
@@ -87,84 +83,109 @@ func decodeJSON(ps *problems, data []byte, limit int, mode jsonMode, v any) bool
 	return w.ok
 }
 
-// jsonWalk holds a document, token by token, against a type. The document is
-// known to be JSON; the errors that its methods return cannot happen.
+// jsonWalk holds a document against a type.
 type jsonWalk struct {
-	dec  *json.Decoder
-	data []byte
-	mode jsonMode
-	ps   *problems
-	ok   bool // every value has its field's type
+	jsonScan
+	mode  jsonMode
+	ps    *problems
+	ok    bool // every value has its field's type
+	at    []jsonStep
+	types map[reflect.Type][]jsonField
+}
+
+// jsonStep is one step from the root to a value: of an object's member, or with
+// an index that is not negative of an array's element.
+type jsonStep struct {
+	key   string
+	index int
+}
+
+// path is where the walk is, for a message.
+func (w *jsonWalk) path() string {
+	path := ""
+	for _, s := range w.at {
+		if s.index >= 0 {
+			path = indexPath(path, s.index)
+		} else {
+			path = memberPath(path, s.key)
+		}
+	}
+	return path
+}
+
+// member checks the value of a member, or an element, against t.
+func (w *jsonWalk) member(step jsonStep, t reflect.Type) {
+	w.at = append(w.at, step)
+	w.value(t)
+	w.at = w.at[:len(w.at)-1]
 }
 
 // value checks the next value against t; a nil t takes anything.
-func (w *jsonWalk) value(t reflect.Type, path string) error {
-	start := w.dec.InputOffset()
-	tok, err := w.dec.Token()
-	if err != nil {
-		return err
-	}
+func (w *jsonWalk) value(t reflect.Type) {
 	for t != nil && t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
 	if t == nil || t.Kind() == reflect.Interface {
-		return w.skip(tok)
+		w.skip()
+		return
 	}
-	fits := false
-	switch tok := tok.(type) {
-	case json.Delim:
-		switch {
-		case tok == '{' && t.Kind() == reflect.Struct:
-			return w.object(t, path)
-		case tok == '{' && t.Kind() == reflect.Map:
-			return w.mapping(t, path)
-		case tok == '[' && t.Kind() == reflect.Slice:
-			return w.array(t, path)
+	start, fits := w.off, false
+	switch w.peek() {
+	case '{':
+		switch t.Kind() {
+		case reflect.Struct:
+			w.object(t)
+			return
+		case reflect.Map:
+			w.mapping(t)
+			return
 		}
-		if err := w.skip(tok); err != nil {
-			return err
+		w.skip()
+	case '[':
+		if t.Kind() == reflect.Slice {
+			w.array(t)
+			return
 		}
-	case string:
+		w.skip()
+	case '"':
+		s := w.text()
 		if fits = t.Kind() == reflect.String; fits {
-			w.noNUL(path, tok)
+			w.noNUL(s)
 		}
-	case bool:
+	case 't', 'f':
+		w.scalar()
 		fits = t.Kind() == reflect.Bool
-	case json.Number:
-		fits = numberFits(tok, t)
-	case nil:
-		fits = w.mode == jsonOCI && path != ""
+	case 'n':
+		w.scalar()
+		fits = w.mode == jsonOCI && len(w.at) > 0
+	default:
+		fits = numberFits(string(w.scalar()), t)
 	}
 	if !fits {
 		w.ok = false
-		w.ps.addf(path, "%s: must be %s", w.since(start), kindName(t))
+		w.ps.addf(w.path(), "%s: must be %s", w.since(start), kindName(t))
 	}
-	return nil
 }
 
-// object checks the members of an object, whose brace has been read, against
-// the fields of a struct.
-func (w *jsonWalk) object(t reflect.Type, path string) error {
-	fields := jsonFields(t, nil)
+// object checks the members of an object against the fields of a struct.
+func (w *jsonWalk) object(t reflect.Type) {
+	fields := w.fields(t)
 	seen := make([]bool, len(fields))
 	unknown := false
-	for w.dec.More() {
-		tok, err := w.dec.Token()
-		if err != nil {
-			return err
-		}
-		key, _ := tok.(string)
-		member := memberPath(path, key)
-		start := w.dec.InputOffset()
+	for w.open(); !w.closed(); {
+		key := w.text()
+		start := w.off
 		i := w.field(fields, key)
+		step := jsonStep{key, -1}
 		switch {
 		case i >= 0 && !seen[i]:
 			seen[i] = true
-			err = w.value(fields[i].typ, member)
+			w.member(step, fields[i].typ)
 		case i >= 0:
-			err = w.duplicate(member, start)
+			w.duplicate(step, start)
 		default:
-			if err = w.value(nil, member); err != nil || w.mode == jsonOCI {
+			w.skip()
+			if w.mode == jsonOCI {
 				break
 			}
 			known := "" // listed once
@@ -172,21 +193,16 @@ func (w *jsonWalk) object(t reflect.Type, path string) error {
 				known = "; known here: " + fieldNames(fields)
 			}
 			unknown = true
-			w.ps.addf(member, "%s: unknown field%s", w.since(start), known)
-		}
-		if err != nil {
-			return err
+			w.ps.addf(memberPath(w.path(), key), "%s: unknown field%s", w.since(start), known)
 		}
 	}
 	if w.mode == jsonStrict {
 		for i, f := range fields {
 			if f.required && !seen[i] {
-				w.ps.addf(memberPath(path, f.name), "required")
+				w.ps.addf(memberPath(w.path(), f.name), "required")
 			}
 		}
 	}
-	_, err := w.dec.Token() // the closing brace
-	return err
 }
 
 // field returns the index of the field for key, or -1.
@@ -206,80 +222,48 @@ func (w *jsonWalk) field(fields []jsonField, key string) int {
 	return -1
 }
 
-func (w *jsonWalk) mapping(t reflect.Type, path string) error {
+func (w *jsonWalk) mapping(t reflect.Type) {
 	seen := make(map[string]bool)
-	for w.dec.More() {
-		tok, err := w.dec.Token()
-		if err != nil {
-			return err
-		}
-		key, _ := tok.(string)
-		member := memberPath(path, key)
-		start := w.dec.InputOffset()
+	for w.open(); !w.closed(); {
+		key := w.text()
+		start := w.off
+		step := jsonStep{key, -1}
 		if seen[key] {
-			err = w.duplicate(member, start)
-		} else {
-			seen[key] = true
-			w.noNUL(member, key)
-			err = w.value(t.Elem(), member)
+			w.duplicate(step, start)
+			continue
 		}
-		if err != nil {
-			return err
-		}
+		seen[key] = true
+		w.at = append(w.at, step)
+		w.noNUL(key)
+		w.value(t.Elem())
+		w.at = w.at[:len(w.at)-1]
 	}
-	_, err := w.dec.Token()
-	return err
 }
 
-func (w *jsonWalk) array(t reflect.Type, path string) error {
-	for i := 0; w.dec.More(); i++ {
-		if err := w.value(t.Elem(), indexPath(path, i)); err != nil {
-			return err
-		}
+func (w *jsonWalk) array(t reflect.Type) {
+	i := 0
+	for w.open(); !w.closed(); i++ {
+		w.member(jsonStep{index: i}, t.Elem())
 	}
-	_, err := w.dec.Token()
-	return err
 }
 
 // duplicate reports a member that was there before. Which of the two counts
 // differs between parsers, so that a checker and a runtime may disagree.
-func (w *jsonWalk) duplicate(path string, start int64) error {
-	if err := w.value(nil, path); err != nil {
-		return err
-	}
-	w.ps.addf(path, "%s: duplicate key", w.since(start))
-	return nil
+func (w *jsonWalk) duplicate(step jsonStep, start int) {
+	w.skip()
+	w.ps.addf(memberPath(w.path(), step.key), "%s: duplicate key", w.since(start))
 }
 
 // noNUL refuses U+0000: every string ends up as a C string, cut there.
-func (w *jsonWalk) noNUL(path, s string) {
+func (w *jsonWalk) noNUL(s string) {
 	if strings.ContainsRune(s, 0) {
-		w.ps.addf(path, "%s: must not contain a NUL byte", quoteShort(s))
-	}
-}
-
-// skip reads the rest of the value that begins with tok.
-func (w *jsonWalk) skip(tok json.Token) error {
-	for depth := 0; ; {
-		switch tok {
-		case json.Delim('{'), json.Delim('['):
-			depth++
-		case json.Delim('}'), json.Delim(']'):
-			depth--
-		}
-		if depth == 0 {
-			return nil
-		}
-		var err error
-		if tok, err = w.dec.Token(); err != nil {
-			return err
-		}
+		w.ps.addf(w.path(), "%s: must not contain a NUL byte", quoteShort(s))
 	}
 }
 
 // since returns the value between start and here, for a message.
-func (w *jsonWalk) since(start int64) string {
-	raw := bytes.TrimLeft(w.data[start:w.dec.InputOffset()], " \t\r\n,:")
+func (w *jsonWalk) since(start int) string {
+	raw := bytes.TrimLeft(w.data[start:w.off], between)
 	var s string
 	if json.Unmarshal(raw, &s) == nil && raw[0] == '"' {
 		return quoteShort(s)
@@ -301,6 +285,16 @@ type jsonField struct {
 	name     string
 	typ      reflect.Type
 	required bool
+}
+
+// fields are t's, found once for a document.
+func (w *jsonWalk) fields(t reflect.Type) []jsonField {
+	fields, ok := w.types[t]
+	if !ok {
+		fields = jsonFields(t, nil)
+		w.types[t] = fields
+	}
+	return fields
 }
 
 // jsonFields appends t's fields, those of embedded structs included.
@@ -334,15 +328,15 @@ func fieldNames(fields []jsonField) string {
 
 // numberFits tells whether encoding/json takes n for t. 1.0 and 1e3 are no
 // integers to it.
-func numberFits(n json.Number, t reflect.Type) bool {
+func numberFits(n string, t reflect.Type) bool {
 	var err error
 	switch t.Kind() {
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-		_, err = strconv.ParseInt(n.String(), 10, t.Bits())
+		_, err = strconv.ParseInt(n, 10, t.Bits())
 	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
-		_, err = strconv.ParseUint(n.String(), 10, t.Bits())
+		_, err = strconv.ParseUint(n, 10, t.Bits())
 	case reflect.Float32, reflect.Float64:
-		_, err = strconv.ParseFloat(n.String(), t.Bits())
+		_, err = strconv.ParseFloat(n, t.Bits())
 	default:
 		return false
 	}
