@@ -24,8 +24,9 @@ type Container struct {
 	lc   *libcontainer.Container
 
 	limits *specs.LinuxResources // known to who created the container
-	// restored by this process: libcontainer's object is then not what a removal
-	// can go by, and is loaded anew.
+	// restored by this process: libcontainer's object says "running" for good,
+	// since its restoredState takes the transition to stopped without a change. A
+	// removal loads the container anew.
 	restored bool
 }
 
