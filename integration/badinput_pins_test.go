@@ -163,17 +163,18 @@ func podDir(t *testing.T, a *arena, name string) string {
 // changeRecord rewrites a pod's record as podrt does.
 func changeRecord(t *testing.T, a *arena, name string, change func(map[string]any)) {
 	t.Helper()
-	path := filepath.Join(podDir(t, a, name), "pod.json")
-	b, err := os.ReadFile(path)
-	if err != nil {
+	changeJSON(t, filepath.Join(podDir(t, a, name), "pod.json"), change)
+}
+
+// changeJSON rewrites a file that holds an object.
+func changeJSON(t *testing.T, path string, change func(map[string]any)) {
+	t.Helper()
+	var object map[string]any
+	if err := json.Unmarshal([]byte(readFile(t, path)), &object); err != nil {
 		t.Fatal(err)
 	}
-	var rec map[string]any
-	if err := json.Unmarshal(b, &rec); err != nil {
-		t.Fatal(err)
-	}
-	change(rec)
-	writeJSON(t, path, rec)
+	change(object)
+	writeJSON(t, path, object)
 }
 
 // wantPhase looks at what inspect and ls say of a pod.

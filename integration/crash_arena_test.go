@@ -47,7 +47,7 @@ func (a *arena) unmountRun(t *testing.T) {
 var fixed = map[string]bool{
 	"run": true, "run/pods": true, "run/names": true, "run/names/.lock": true, "run/containers": true,
 	"run/networks": true, "run/networks/leases": true, "run/networks/lock": true, "run/networks/pods": true, "run/networks/ports": true, "run/networks/sysctls.json": true,
-	"lib": true, "lib/pods": true, "lib/networks": true,
+	"lib": true, "lib/gc.lock": true, "lib/pods": true, "lib/networks": true,
 	"lib/cni": true, "lib/cni/lock": true, "lib/cni/pods": true, "lib/cni/results": true, "log": true,
 }
 

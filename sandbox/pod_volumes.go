@@ -30,8 +30,8 @@ func (p *Pod) makeLibDir() error {
 			return err
 		}
 	}
-	if err := os.WriteFile(filepath.Join(p.libDir(), bootFile), []byte(p.rec.BootID), 0o600); err != nil {
-		return fmt.Errorf("make directory of pod: %w", err)
+	if err := writeJSON(filepath.Join(p.libDir(), ownerFile), &libOwner{p.rec.BootID, p.store.runRoot()}); err != nil {
+		return err
 	}
 	if err := os.Mkdir(p.filesDir(), 0o700); err != nil {
 		return fmt.Errorf("make directory of pod: %w", err)
@@ -39,15 +39,27 @@ func (p *Pod) makeLibDir() error {
 	return nil
 }
 
-// bootFile in the pod's lasting directory says in which boot it was made.
-const bootFile = "boot_id"
+// ownerFile in a pod's lasting directory says whose it is.
+const ownerFile = "owner.json"
+
+// libOwner is the boot in which a lasting directory was made, and the run root
+// where its pod has its record.
+type libOwner struct {
+	BootID  string `json:"bootID"`
+	RunRoot string `json:"runRoot"`
+}
+
+func readOwner(dir string) (o libOwner, err error) {
+	err = readJSON(filepath.Join(dir, ownerFile), &o)
+	return o, err
+}
 
 // dropEarlierLibDir removes the lasting directory of a pod with this UID from
 // before the last boot, whose record went with it: a kubelet gives a static pod
 // the same UID again.
 func (p *Pod) dropEarlierLibDir() error {
-	b, err := os.ReadFile(filepath.Join(p.libDir(), bootFile))
-	if err == nil && string(b) != p.rec.BootID {
+	o, err := readOwner(p.libDir())
+	if err == nil && o.BootID != p.rec.BootID {
 		return rootfs.RemoveAll(p.libDir())
 	}
 	if _, err := os.Lstat(p.libDir()); err == nil {

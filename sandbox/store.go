@@ -55,7 +55,8 @@ func (s *Store) podsDir() string             { return filepath.Join(s.runRoot(),
 func (s *Store) namesDir() string            { return filepath.Join(s.runRoot(), "names") }
 func (s *Store) podDir(uid string) string    { return filepath.Join(s.podsDir(), uid) }
 func (s *Store) nameLink(n string) string    { return filepath.Join(s.namesDir(), n) }
-func (s *Store) podLibDir(u string) string   { return filepath.Join(s.libRoot(), "pods", u) }
+func (s *Store) podLibDirs() string          { return filepath.Join(s.libRoot(), "pods") }
+func (s *Store) podLibDir(u string) string   { return filepath.Join(s.podLibDirs(), u) }
 func (s *Store) podLogDir(uid string) string { return filepath.Join(s.logRoot(), uid) }
 
 // prepare makes the store's directories and gives the run root a mount of its
@@ -69,7 +70,7 @@ func (s *Store) prepare() error {
 	}
 	// 0711: the root of a user namespace must be able to walk through to its
 	// root file system (see Pod.makeLibDir).
-	for _, dir := range []string{s.runRoot(), s.libRoot(), filepath.Join(s.libRoot(), "pods")} {
+	for _, dir := range []string{s.runRoot(), s.libRoot(), s.podLibDirs()} {
 		if err := os.MkdirAll(dir, 0o711); err != nil {
 			return fmt.Errorf("make state root: %w", err)
 		}

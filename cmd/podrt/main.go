@@ -21,6 +21,7 @@ func verbs() []*command {
 		eventsCommand(),
 		execCommand(),
 		featuresCommand(),
+		gcCommand(),
 		killCommand(),
 		listCommand(),
 		manCommand(),
