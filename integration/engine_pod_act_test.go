@@ -1,6 +1,8 @@
 package integration
 
 import (
+	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,6 +28,11 @@ func TestEnginePodPauseFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if err := errors.Join(elsewhere.Kill(), elsewhere.Remove(context.Background())); err != nil {
+			t.Error(err)
+		}
+	})
 	procs := filepath.Join(string(elsewhere), "cgroup.procs")
 	if err := os.WriteFile(procs, []byte(strconv.Itoa(lost)), 0); err != nil {
 		t.Fatal(err)
@@ -41,9 +48,6 @@ func TestEnginePodPauseFails(t *testing.T) {
 	}
 	e.must(t, "resume", sandboxID)
 	kill(t, lost)
-	if err := elsewhere.Remove(t.Context()); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // TestEnginePodStranger: another container that has got the id of one of the
