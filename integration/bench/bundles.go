@@ -2,8 +2,10 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -59,7 +61,8 @@ func (l *lab) writeBundle(name string, s *specs.Spec) (string, error) {
 }
 
 // podBundle makes a pod bundle of n containers that sleep, and an OCI bundle
-// with the same root for each of them, in the namespaces pinned in nsDir.
+// with the same root and the same mounts for each of them, in the namespaces
+// pinned in nsDir.
 func (l *lab) podBundle(name string, n int, nsDir string) (dir string, alone []string, err error) {
 	dir = filepath.Join(l.dir, "pods", name)
 	containers := make([]bundle.Container, n)
@@ -71,10 +74,15 @@ func (l *lab) podBundle(name string, n int, nsDir string) (dir string, alone []s
 	if err := bundle.WritePod(dir, bundle.NewPod(name, nil), containers...); err != nil {
 		return "", nil, err
 	}
+	files := filepath.Join(l.dir, "files-"+name)
+	if err := writePodFiles(files, name); err != nil {
+		return "", nil, err
+	}
 	for _, c := range containers {
 		s := l.spec(filepath.Join(name, c.Name), forever...)
 		s.Root.Path = filepath.Join(dir, "containers", c.Name, "rootfs")
 		join(s, nsDir)
+		mountPodFiles(s, files)
 		b, err := l.writeBundle(name+"-"+c.Name, s)
 		if err != nil {
 			return "", nil, err
@@ -82,6 +90,34 @@ func (l *lab) podBundle(name string, n int, nsDir string) (dir string, alone []s
 		alone = append(alone, b)
 	}
 	return dir, alone, nil
+}
+
+// podFiles are what a pod's containers share of files, by path; what podrt gives
+// them, and any engine in the specs that it writes for runc or crun.
+var podFiles = []string{"/dev/shm", "/etc/hostname", "/etc/hosts", "/etc/resolv.conf"}
+
+func writePodFiles(dir, name string) error {
+	if err := os.MkdirAll(filepath.Join(dir, "shm"), 0o711); err != nil {
+		return err
+	}
+	var errs []error
+	for file, text := range map[string]string{
+		"hostname": name + "\n", "hosts": "127.0.0.1\tlocalhost\n", "resolv.conf": "nameserver 127.0.0.1\n",
+	} {
+		errs = append(errs, os.WriteFile(filepath.Join(dir, file), []byte(text), 0o644))
+	}
+	return errors.Join(errs...)
+}
+
+// mountPodFiles has a container mount the files in dir as podrt would.
+func mountPodFiles(s *specs.Spec, dir string) {
+	s.Mounts = slices.DeleteFunc(s.Mounts, func(m specs.Mount) bool { return m.Destination == podFiles[0] })
+	for _, path := range podFiles {
+		s.Mounts = append(s.Mounts, specs.Mount{
+			Destination: path, Type: "bind", Source: filepath.Join(dir, filepath.Base(path)),
+			Options: []string{"bind", "rprivate", "nosuid", "nodev", "noexec", "rw"},
+		})
+	}
 }
 
 // sandbox is a pod's namespaces and cgroup, made by the floor: where peers put
