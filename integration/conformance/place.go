@@ -50,7 +50,7 @@ const (
 	nativeTmp   = "/run/tmp"
 	nativeLimit = 5 * time.Minute
 	vmTmp       = "/var/lib/podrt/tmp" // on the scratch disk
-	vmLimit     = time.Hour
+	vmLimit     = 20 * time.Minute     // the longest file takes four
 )
 
 func inVM(p place, file string) place {
