@@ -40,9 +40,9 @@ type Config struct {
 	// cgroup has controllers to enable. Nil: that of the sandbox process.
 	InitCgroup *os.File
 
-	// Hold is kept open by the sandbox process, and not by the pod init. With a
-	// lock on it (flock(2)), nobody gets that lock before the process has ended,
-	// also when its parent is killed. Nil: none.
+	// Hold is kept open by the sandbox process and its member of a user namespace,
+	// and not by the pod init. With a lock on it (flock(2)), nobody gets that lock
+	// before they have ended, also when their parent is killed. Nil: none.
 	Hold *os.File
 
 	// OOMScoreAdj is the pod init's, -1000 to 1000. Lowering it needs

@@ -29,8 +29,8 @@
 // pod init end when the sandbox process does, until the pins stand. When
 // podrt itself is killed, what is left is in the pin directory, where [Unpin]
 // finds it, and in the pod's cgroups. So to take down a pod that was being
-// made: get the lock that the sandbox process holds (Config.Hold), kill the pod's
-// cgroups, wait until they are empty, then Unpin.
+// made: kill the pod's cgroups and wait until they are empty, or get the lock
+// that the sandbox process holds (Config.Hold), then Unpin.
 //
 // # The pod init
 //

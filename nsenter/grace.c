@@ -135,7 +135,7 @@ static int moves(int argc, char **argv)
 	static const char *const move[] = {"create", "run", NULL};
 	static const char *const pod_moves[] = {"monitor", "run", "start", NULL};
 	static const char *const other[] = {
-		"checkpoint", "completion", "delete", "events", "exec", "features", "gc", "help", "kill", "list",
+		"__complete", "checkpoint", "completion", "delete", "events", "exec", "features", "gc", "help", "kill", "list",
 		"man", "network", "pause", "ps", "restore", "resume", "spec", "start", "state", "update", NULL,
 	};
 	int i;

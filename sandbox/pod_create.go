@@ -204,6 +204,9 @@ func (p *Pod) build(ctx context.Context, lock *os.File) error {
 	if err != nil {
 		return err
 	}
+	if err := p.pinForeignNet(); err != nil {
+		return err
+	}
 	if err := p.attach(ctx); err != nil {
 		return err
 	}
@@ -231,16 +234,16 @@ func (p *Pod) buildBeside(made func() error, lock *os.File) error {
 }
 
 // makeNamespaces has the sandbox process make and pin what the pod shares. It is
-// born in the pod's cgroup, for which made waits, where the cgroup namespace or
-// the pod init needs that, and where the pod has limits: the kernel charges
-// namespaces to who makes them.
+// born in the pod's cgroup, for which made waits, where it leaves a process or a
+// cgroup namespace there, runs as another user (who might stop it), or where
+// there are limits: the kernel charges namespaces to who makes them. Else it
+// keeps the pod's lock, so that a removal comes after its end in either way.
 func (p *Pod) makeNamespaces(made func() error, lock *os.File) error {
 	spec := p.rec.Spec
 	cfg := nsenter.Config{
 		PinDir:      p.nsDir(),
 		Sysctls:     spec.Sysctls,
 		OOMScoreAdj: initOOMScoreAdj,
-		Hold:        lock,
 	}
 	if spec.UserNamespace != nil {
 		cfg.Kinds = append(cfg.Kinds, nsenter.User)
@@ -263,7 +266,11 @@ func (p *Pod) makeNamespaces(made func() error, lock *os.File) error {
 	}
 	if len(cfg.Kinds) > 0 {
 		var err error
-		if spec.Resources != nil || slices.Contains(cfg.Kinds, nsenter.Cgroup) || slices.Contains(cfg.Kinds, nsenter.PID) {
+		inCgroup := []nsenter.Kind{nsenter.Cgroup, nsenter.PID, nsenter.User}
+		if spec.Resources == nil && spec.CgroupParent == "" &&
+			!slices.ContainsFunc(cfg.Kinds, func(k nsenter.Kind) bool { return slices.Contains(inCgroup, k) }) {
+			cfg.Hold = lock
+		} else {
 			if err := made(); err != nil {
 				return err
 			}
@@ -297,7 +304,7 @@ func (p *Pod) makeNamespaces(made func() error, lock *os.File) error {
 		}
 		p.rec.Pins, p.rec.InitPID, p.rec.InitStart = res.Pins, res.InitPID, res.InitStart
 	}
-	return p.pinForeignNet()
+	return nil
 }
 
 // pinJoinedNet pins the target's network namespace once more as this pod's
