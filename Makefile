@@ -89,7 +89,7 @@ test-vm: bin/podrt bin/rung bin/probe ## privileged tests in a VM with full cgro
 test-conformance: build bin/tools/runc ## runc's own suite natively: podrt passes what is committed that runc passes
 	$(GO) run ./integration/conformance -baseline integration/conformance/native.baseline
 
-conformance: build bin/tools/runc ## runc's own suite with podrt and with runc, on every rung: an hour
+conformance: build bin/tools/runc ## runc's own suite with podrt and with runc, on every rung: two hours
 	$(GO) run ./integration/conformance -rung all -json bin/conformance/results.json
 
 vet:
