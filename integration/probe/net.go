@@ -24,9 +24,26 @@ func network(addr string) (string, string) {
 
 // listen serves args[1] to whoever comes to the address args[0].
 func listen(out io.Writer, args []string) error {
-	kind, addr := network(args[0])
+	return serveText(out, args[0], func(net.Addr) []byte { return []byte(args[1]) })
+}
+
+// serveText sends a text, which may depend on who asks, to whoever comes to an
+// address.
+func serveText(out io.Writer, address string, text func(peer net.Addr) []byte) error {
+	kind, addr := network(address)
 	if kind == "udp" {
-		return listenPacket(out, addr, args[1])
+		c, err := net.ListenPacket(kind, addr)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(out, "ready", c.LocalAddr())
+		for {
+			_, from, err := c.ReadFrom(make([]byte, 1))
+			if err != nil {
+				return err
+			}
+			_, _ = c.WriteTo(text(from), from)
+		}
 	}
 	l, err := net.Listen(kind, addr)
 	if err != nil {
@@ -38,23 +55,8 @@ func listen(out io.Writer, args []string) error {
 		if err != nil {
 			return err
 		}
-		_, _ = io.WriteString(c, args[1])
+		_, _ = c.Write(text(c.RemoteAddr()))
 		_ = c.Close()
-	}
-}
-
-func listenPacket(out io.Writer, addr, reply string) error {
-	c, err := net.ListenPacket("udp", addr)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintln(out, "ready", c.LocalAddr())
-	for {
-		_, from, err := c.ReadFrom(make([]byte, 1))
-		if err != nil {
-			return err
-		}
-		_, _ = c.WriteTo([]byte(reply), from)
 	}
 }
 

@@ -15,38 +15,10 @@ import (
 // greet serves "TEXT for PEER", the address that whoever comes seems to have,
 // at the address args[0]; TEXT is args[1].
 func greet(out io.Writer, args []string) error {
-	kind, addr := network(args[0])
-	text := func(peer net.Addr) []byte {
+	return serveText(out, args[0], func(peer net.Addr) []byte {
 		host, _, _ := net.SplitHostPort(peer.String())
 		return []byte(args[1] + " for " + host)
-	}
-	if kind == "udp" {
-		c, err := net.ListenPacket(kind, addr)
-		if err != nil {
-			return err
-		}
-		fmt.Fprintln(out, "ready", c.LocalAddr())
-		for {
-			_, from, err := c.ReadFrom(make([]byte, 1))
-			if err != nil {
-				return err
-			}
-			_, _ = c.WriteTo(text(from), from)
-		}
-	}
-	l, err := net.Listen(kind, addr)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintln(out, "ready", l.Addr())
-	for {
-		c, err := l.Accept()
-		if err != nil {
-			return err
-		}
-		_, _ = c.Write(text(c.RemoteAddr()))
-		_ = c.Close()
-	}
+	})
 }
 
 // reach prints what the server at the address args[0] answers within args[1]
