@@ -161,19 +161,11 @@ func checkHostAddr(ip netip.Addr) error {
 }
 
 func checkCNIPort(p Port) error {
-	switch p.Protocol {
-	case TCP, UDP, SCTP:
-	default:
-		return fmt.Errorf("protocol %q: use tcp, udp or sctp", p.Protocol)
-	}
-	if p.ContainerPort == 0 {
-		return errors.New("container port 0 is none")
+	if err := p.check(); err != nil {
+		return err
 	}
 	if p.HostPort == 0 {
 		return fmt.Errorf("container port %d/%s has no host port: plugins of CNI choose none", p.ContainerPort, p.Protocol)
-	}
-	if p.HostIP.Zone() != "" {
-		return fmt.Errorf("host address %q has a zone: plugins of CNI know none", p.HostIP)
 	}
 	return nil
 }

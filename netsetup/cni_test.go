@@ -96,10 +96,10 @@ func TestCNIAttachCheck(t *testing.T) {
 		{func(a *CNIAttach) { a.IPs = []netip.Addr{netip.MustParseAddr("ff02::1")} }, `ips[0]: "ff02::1" is not`},
 		{func(a *CNIAttach) { a.MAC = "01:00:5e:00:00:01" }, `mac "01:00:5e:00:00:01" is not the address of one Ethernet interface`},
 		{func(a *CNIAttach) { a.MAC = "02:00" }, `mac "02:00" is not`},
-		{func(a *CNIAttach) { a.Ports[0].Protocol = "icmp" }, `ports[0]: protocol "icmp": use tcp, udp or sctp`},
-		{func(a *CNIAttach) { a.Ports[0].ContainerPort = 0 }, `ports[0]: container port 0 is none`},
+		{func(a *CNIAttach) { a.Ports[0].Protocol = "icmp" }, `ports[0]: protocol "icmp" is not tcp, udp or sctp`},
+		{func(a *CNIAttach) { a.Ports[0].ContainerPort = 0 }, `ports[0]: container port 0: want 1 to 65535`},
 		{func(a *CNIAttach) { a.Ports[0].HostPort = 0 }, `ports[0]: container port 2/sctp has no host port`},
-		{func(a *CNIAttach) { a.Ports[0].HostIP = netip.MustParseAddr("fe80::1%eth0") }, `ports[0]: host address "fe80::1%eth0" has a zone`},
+		{func(a *CNIAttach) { a.Ports[0].HostIP = netip.MustParseAddr("fe80::1%eth0") }, `ports[0]: host address fe80::1%eth0 has a zone`},
 		{func(a *CNIAttach) { a.DNS.Servers = []string{"one"} }, `dns.servers[0] "one" is not an IP address`},
 	} {
 		a := good

@@ -89,7 +89,7 @@ func TestRequests(t *testing.T) {
 		{"nothing to attach", `{"protocol":1,"op":"add","uid":"u1","network":"n",` + rest + `}`, "attach is needed"},
 		{"other pod", `{"protocol":1,"op":"add","uid":"u2","network":"n","attach":{"uid":"u1","network":"n","netns":"/ns","name":"","namespace":""},` + rest + `}`, `uid "u2" and network "n" are not attach's`},
 		{"pod with a slash", `{"protocol":1,"op":"del","uid":"../u1",` + rest + `}`, `pod UID "../u1" is not valid`},
-		{"bad port", `{"protocol":1,"op":"add",` + attach + `,"ports":[{"hostPort":1,"containerPort":1,"protocol":"icmp"}]},` + rest + `}`, `ports[0]: protocol "icmp": use tcp, udp or sctp`},
+		{"bad port", `{"protocol":1,"op":"add",` + attach + `,"ports":[{"hostPort":1,"containerPort":1,"protocol":"icmp"}]},` + rest + `}`, `ports[0]: protocol "icmp" is not tcp, udp or sctp`},
 		{"unknown network", `{"protocol":1,"op":"find","network":"n",` + rest + `}`, `no network "n" is configured for CNI in ["/nowhere"]`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
