@@ -114,6 +114,20 @@ func TestGC(t *testing.T) {
 	}
 	removeAll(t, other)
 
+	// The one whose record another store has is not made anew; one that was killed
+	// before it said whose it is can be.
+	dir, log = w.old(t, func(o map[string]any) { earlierBoot(o); o["runRoot"] = other })
+	uid = filepath.Base(dir)
+	mkdir(t, filepath.Join(other, "pods", uid))
+	w.fails(t, 1, []string{uid, "another state root's pod"}, "pod", "create", "--uid", uid, "taken")
+	wantThere(t, dir)
+	for _, path := range []string{dir, log, other} {
+		removeAll(t, path)
+	}
+	mkdir(t, filepath.Join(dir, "containers"))
+	w.ok(t, "pod", "create", "--uid", uid, "again")
+	w.ok(t, "pod", "rm", "again")
+
 	// What is no pod's directory is left alone, and not stumbled over.
 	stray := filepath.Join(w.lib, "pods", "README")
 	write(t, stray, "stray")

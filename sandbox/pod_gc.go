@@ -49,7 +49,7 @@ func (s *Store) dropEarlierBoots(ctx context.Context) (removed []string, err err
 	}
 	defer lock.Close()
 	if err := flock(lock, unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		return nil, fmt.Errorf("collect garbage: another podrt is at it: %w", err)
+		return nil, fmt.Errorf("collect garbage: lock %q: another podrt is at it: %w", lock.Name(), err)
 	}
 	boot, err := bootID()
 	if err != nil {
@@ -78,9 +78,25 @@ func (s *Store) dropEarlierBoots(ctx context.Context) (removed []string, err err
 	return removed, errors.Join(append(errs, ctx.Err())...)
 }
 
+// abandoned tells whether a pod's lasting directory is of an earlier boot, and the
+// pod has no record any more, in whatever run root it was made with.
+func (s *Store) abandoned(uid, boot string) (bool, error) {
+	o, err := readOwner(s.podLibDir(uid))
+	if err != nil || o.BootID == "" || o.BootID == boot || o.RunRoot == "" {
+		return false, nil // of no boot yet, or not podrt's
+	}
+	owner := Store{RunRoot: o.RunRoot}
+	for _, record := range []string{owner.podDir(uid), s.podDir(uid)} {
+		if _, err := os.Lstat(record); !errors.Is(err, fs.ErrNotExist) {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
 // bury gives the lasting directory of a pod of an earlier boot a name that is no
-// pod's, under which it may take its time to go, and returns that; none if the pod
-// is of this boot, or has a record in whatever run root it was made with.
+// pod's, under which it may take its time to go, and returns that; none if it is
+// not abandoned.
 func (s *Store) bury(uid, boot string) (string, error) {
 	names, err := s.lockNames()
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -89,18 +105,11 @@ func (s *Store) bury(uid, boot string) (string, error) {
 	if err == nil {
 		defer names.Close()
 	}
+	if abandoned, err := s.abandoned(uid, boot); err != nil || !abandoned {
+		return "", err
+	}
 	dir := s.podLibDir(uid)
-	o, err := readOwner(dir)
-	if err != nil || o.BootID == "" || o.BootID == boot || o.RunRoot == "" {
-		return "", nil // of no boot yet, or not podrt's
-	}
-	owner := Store{RunRoot: o.RunRoot}
-	for _, record := range []string{owner.podDir(uid), s.podDir(uid)} {
-		if _, err := os.Lstat(record); !errors.Is(err, fs.ErrNotExist) {
-			return "", err
-		}
-	}
-	if o.RunRoot == s.runRoot() {
+	if o, err := readOwner(dir); err == nil && o.RunRoot == s.runRoot() {
 		if err := rootfs.RemoveAll(s.podLogDir(uid)); err != nil {
 			return "", err
 		}
@@ -112,7 +121,10 @@ func (s *Store) bury(uid, boot string) (string, error) {
 	// Another store's pod of that UID, made anew this instant: not by this one, for
 	// which the names are locked.
 	if o, err := readOwner(dead); err == nil && o.BootID == boot {
-		return "", unix.Renameat2(unix.AT_FDCWD, dead, unix.AT_FDCWD, dir, unix.RENAME_NOREPLACE)
+		if err := unix.Renameat2(unix.AT_FDCWD, dead, unix.AT_FDCWD, dir, unix.RENAME_NOREPLACE); err != nil {
+			return "", &os.LinkError{Op: "rename", Old: dead, New: dir, Err: err}
+		}
+		return "", nil
 	}
 	return dead, nil
 }

@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"github.com/podrt/podrt/rootfs"
 )
@@ -56,14 +57,20 @@ func readOwner(dir string) (o libOwner, err error) {
 
 // dropEarlierLibDir removes the lasting directory of a pod with this UID from
 // before the last boot, whose record went with it: a kubelet gives a static pod
-// the same UID again.
+// the same UID again. The names are locked, and the pod has no record yet.
 func (p *Pod) dropEarlierLibDir() error {
-	o, err := readOwner(p.libDir())
-	if err == nil && o.BootID != p.rec.BootID {
+	abandoned, err := p.store.abandoned(p.UID(), p.rec.BootID)
+	if err != nil {
+		return err
+	}
+	if abandoned {
 		return rootfs.RemoveAll(p.libDir())
 	}
+	// Of one that was killed before it said whose it is; else it is not empty.
+	_ = unix.Rmdir(filepath.Join(p.libDir(), "containers"))
+	_ = unix.Rmdir(p.libDir())
 	if _, err := os.Lstat(p.libDir()); err == nil {
-		return fmt.Errorf("pod with UID %q: %q exists and is of this boot: another state root's pod, or a crash", p.UID(), p.libDir())
+		return fmt.Errorf("pod with UID %q: %q exists: another state root's pod, or a crash", p.UID(), p.libDir())
 	}
 	return nil
 }
