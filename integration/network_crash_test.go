@@ -3,7 +3,6 @@ package integration
 import (
 	"errors"
 	"io/fs"
-
 	"path/filepath"
 	"testing"
 

@@ -31,10 +31,14 @@ func TestBlockedBy(t *testing.T) {
 		{"another hook", "table inet x { chain INPUT { type filter hook input priority 0; policy drop; }; }", nil},
 		{"accepts", "table ip x { chain c { type filter hook forward priority 0; policy accept; ip saddr 192.0.2.1 drop; }; }", nil},
 		{"not of packets", "table bridge x { chain c { type filter hook forward priority 0; policy drop; }; }", nil},
-		{"docker's", "table ip filter { chain FORWARD { type filter hook forward priority 0; policy drop; oifname docker0 accept; }; }",
-			[]string{`chain "ip filter FORWARD" drops what no rule of it accepts; for pods: nft insert rule ip filter FORWARD iifname "podrt*" accept; nft insert rule ip filter FORWARD oifname "podrt*" accept`}},
-		{"two families", "table ip x { chain c { type filter hook forward priority 0; policy drop; }; }\ntable ip6 x { chain c { type filter hook forward priority 0; policy drop; }; }",
-			[]string{`"ip x c"`, `"ip6 x c"`}},
+		{
+			"docker's", "table ip filter { chain FORWARD { type filter hook forward priority 0; policy drop; oifname docker0 accept; }; }",
+			[]string{`chain "ip filter FORWARD" drops what no rule of it accepts; for pods: nft insert rule ip filter FORWARD iifname "podrt*" accept; nft insert rule ip filter FORWARD oifname "podrt*" accept`},
+		},
+		{
+			"two families", "table ip x { chain c { type filter hook forward priority 0; policy drop; }; }\ntable ip6 x { chain c { type filter hook forward priority 0; policy drop; }; }",
+			[]string{`"ip x c"`, `"ip6 x c"`},
+		},
 		{"handled", `table ip filter { chain FORWARD { type filter hook forward priority 0; policy drop; jump USER; }; chain USER { iifname "podrt*" accept; oifname "podrt*" accept; }; }`, nil},
 		{"firewalld's", strings.ReplaceAll(firewalld, "%s", ""), []string{`"inet firewalld filter_FORWARD"`}},
 		{"firewalld's, handled", strings.ReplaceAll(firewalld, "%s", "iifname podrt0 goto filter_FWD_trusted"), nil},

@@ -39,8 +39,10 @@ func newPortPool() (*portPool, error) {
 	const first, dynamic, last = 1024, 49152, 65535
 	below, above := int(low)-1, int(high)+1
 	return &portPool{random: int(binary.NativeEndian.Uint16(random[:])), ranges: []portRange{
-		{max(dynamic, above), last}, {dynamic, below},
-		{max(first, above), last}, {first, below},
+		{max(dynamic, above), last},
+		{dynamic, below},
+		{max(first, above), last},
+		{first, below},
 		{first, last},
 	}}, nil
 }
