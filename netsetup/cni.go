@@ -22,6 +22,7 @@ import (
 //
 // State is what the plugins keep, and CacheDir, which outlives a boot:
 //
+//	pods/UID              flock: exclusive for a podrt that adds the pod, or takes away what a gone one left
 //	pods/UID/intent.json  what was asked for, and the whole configuration: there before the first plugin is executed
 //	pods/UID/results/     libcni's: what the plugins answered
 //	lock                  flock: shared by who adds, exclusive for who has plugins collect garbage
@@ -124,8 +125,14 @@ func (c *CNI) Add(ctx context.Context, a CNIAttach) (*Interface, DNS, error) {
 	if err := a.Check(); err != nil {
 		return nil, DNS{}, err
 	}
+	lock, err := c.lockPod(ctx, a.UID)
+	if err != nil {
+		return nil, DNS{}, err
+	}
+	defer lock.Close()
 	answer, err := c.call(ctx, CNIRequest{Op: CNIAdd, Network: a.Network, UID: a.UID, Attach: &a})
 	if err != nil {
+		_ = os.Remove(lock.Name()) // if it is as empty as it was made
 		return nil, DNS{}, err
 	}
 	return answer.Interface, answer.DNS, nil
@@ -170,7 +177,7 @@ func (c *CNI) GC(ctx context.Context, live func(uid string) bool, networks ...st
 	var errs []error
 	for _, uid := range uids {
 		if !live(uid) {
-			errs = append(errs, c.Del(ctx, uid))
+			errs = append(errs, c.delGone(ctx, uid, live))
 		}
 	}
 	for _, name := range networks {
@@ -182,6 +189,21 @@ func (c *CNI) GC(ctx context.Context, live func(uid string) bool, networks ...st
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+// delGone is Del for a pod that was not there. Should one of its UID be there by
+// now, or come in the meantime, nothing of that one is taken away: its addition
+// waits, and begins with what is left of the other.
+func (c *CNI) delGone(ctx context.Context, uid string, live func(uid string) bool) error {
+	lock, err := c.tryLockPod(uid)
+	if err != nil || lock == nil {
+		return err
+	}
+	defer lock.Close()
+	if live(uid) {
+		return nil
+	}
+	return c.Del(ctx, uid)
 }
 
 // pods returns the UIDs of what CacheDir knows, sorted.

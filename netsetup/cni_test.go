@@ -8,9 +8,12 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -236,7 +239,8 @@ func TestCNIGC(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-	if want := []string{"u1", "u2"}; !slices.Equal(asked, want) {
+	// Of what is to go it asks once more, when nobody can add it.
+	if want := []string{"u1", "u2", "u2"}; !slices.Equal(asked, want) {
 		t.Errorf("asked about %q; want %q", asked, want)
 	}
 	requests, err := os.ReadFile(dir + "/requests")
@@ -246,5 +250,82 @@ func TestCNIGC(t *testing.T) {
 	lines := strings.Split(strings.TrimSpace(string(requests)), "\n")
 	if len(lines) != 2 || !strings.Contains(lines[0], `"op":"del"`) || !strings.Contains(lines[0], `"uid":"u2"`) || !strings.Contains(lines[1], `"op":"gc"`) || !strings.Contains(lines[1], `"network":"net"`) {
 		t.Errorf("requests %q; want del of u2 and gc of net", lines)
+	}
+}
+
+// A pod that is made again, with its UID, while what it was before is taken away:
+// nothing of the new one is, and its addition comes after.
+func TestCNIMadeAgain(t *testing.T) {
+	dir := t.TempDir()
+	program := script(t, dir+"/podrt-cni", `
+read request
+case $request in
+*'"op":"del"'*)
+	echo del begins >>"`+dir+`/done"
+	read line <"`+dir+`/go"
+	rm -r "`+dir+`/cache/pods/u1"
+	echo del ends >>"`+dir+`/done"
+	echo '{}' ;;
+*)
+	echo add >>"`+dir+`/done"
+	echo '{"interface": {"network": "net"}}' ;;
+esac`)
+	if err := unix.Mkfifo(dir+"/go", 0o600); err != nil {
+		t.Fatal(err)
+	}
+	done := func() string {
+		text, err := os.ReadFile(dir + "/done")
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	pod := dir + "/cache/pods/u1"
+	if err := os.MkdirAll(pod, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	c := &CNI{Program: program, CacheDir: dir + "/cache"}
+	asked := 0
+	err := c.GC(t.Context(), func(string) bool { asked++; return asked > 1 })
+	if err != nil || done() != "" {
+		t.Errorf("GC of a pod that came meanwhile: %v, %q", err, done())
+	}
+
+	var st unix.Stat_t
+	if err := unix.Stat(pod, &st); err != nil {
+		t.Fatal(err)
+	}
+	collected, added := make(chan error, 1), make(chan error, 1)
+	go func() { collected <- c.GC(t.Context(), func(string) bool { return false }) }()
+	for done() == "" {
+		time.Sleep(time.Millisecond)
+	}
+	go func() {
+		_, _, err := c.Add(t.Context(), CNIAttach{UID: "u1", Name: "a", Netns: "/n", Network: "net"})
+		added <- err
+	}()
+	// In the queue for the lock, or, were there none, at its end.
+	waiter := regexp.MustCompile(`-> FLOCK .*:` + strconv.FormatUint(st.Ino, 10) + ` `)
+	for !strings.Contains(done(), "add") {
+		locks, err := os.ReadFile("/proc/locks")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if waiter.Match(locks) {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	if err := os.WriteFile(dir+"/go", []byte("\n"), 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(<-collected, <-added); err != nil {
+		t.Error(err)
+	}
+	if want := "del begins\ndel ends\nadd\n"; done() != want {
+		t.Errorf("%q; want %q", done(), want)
+	}
+	if _, err := os.Stat(pod); err != nil {
+		t.Error(err) // of the new one
 	}
 }

@@ -1,6 +1,7 @@
 package netsetup
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -244,40 +245,7 @@ func (s *Networks) lock() (unlock func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock networks: %w", err)
 	}
-	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if errors.Is(err, unix.EWOULDBLOCK) {
-		return awaitLock(f)
-	}
-	if err != nil {
-		f.Close()
-		return nil, fmt.Errorf("lock networks: %w", err)
-	}
-	return func() { f.Close() }, nil
-}
-
-// awaitLock waits in the kernel's queue for a lock that somebody has.
-func awaitLock(f *os.File) (unlock func(), err error) {
-	locked := make(chan error, 1)
-	go func() {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX)
-		for errors.Is(err, unix.EINTR) {
-			err = unix.Flock(int(f.Fd()), unix.LOCK_EX)
-		}
-		locked <- err
-	}()
-	late := time.NewTimer(lockPatience)
-	defer late.Stop()
-	select {
-	case err = <-locked:
-	case <-late.C:
-		go func() { // whenever it comes
-			<-locked
-			f.Close()
-		}()
-		return nil, fmt.Errorf("lock networks: another podrt has had %q for %s", f.Name(), lockPatience)
-	}
-	if err != nil {
-		f.Close()
+	if err := awaitLock(context.Background(), f, lockPatience); err != nil {
 		return nil, fmt.Errorf("lock networks: %w", err)
 	}
 	return func() { f.Close() }, nil
