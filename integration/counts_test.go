@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -19,26 +20,33 @@ import (
 type pinned struct {
 	calls  int // system calls of all processes, but for those that Go's scheduler makes at its own pace
 	faults int // minor page faults of all processes, without a tracer
+	// Bytes that all processes write into files, pipes and sockets.
+	written int
+	// Instructions outside of the kernel; 0 where more than one process makes them.
+	instructions int
 }
 
-// Margins. Calls are the same to a few in a thousand. Faults vary with threads,
-// with the kernel, and with how the binary came into the page cache.
+// Margins. Calls are the same to a few in a thousand, bytes to the length of ids
+// and paths. Faults vary with threads, with the kernel, and with how the binary
+// came into the page cache; instructions by one in a hundred.
 const (
-	callsMargin  = 1.05
-	faultsMargin = 1.20
+	callsMargin        = 1.05
+	faultsMargin       = 1.20
+	writtenMargin      = 1.05
+	instructionsMargin = 1.05
 )
 
 // counts are those of the native rung.
 var counts = map[string]pinned{
-	"--version":              {163, 390},
-	"state":                  {169, 401},
-	"kill":                   {171, 412},
-	"exec":                   {921, 1170},
-	"run":                    {2285, 1355},
-	"delete --force":         {318, 500},
-	"pod create":             {474, 578},
-	"pod rm":                 {334, 482},
-	"pod rm --force of five": {500, 518},
+	"--version":              {163, 390, 118, 1_200_000},
+	"state":                  {169, 401, 266, 1_490_000},
+	"kill":                   {171, 412, 0, 0},
+	"exec":                   {921, 1170, 3860, 0},
+	"run":                    {2285, 1355, 9010, 0},
+	"delete --force":         {318, 500, 0, 0},
+	"pod create":             {474, 578, 2453, 0},
+	"pod rm":                 {334, 482, 0, 0},
+	"pod rm --force of five": {500, 518, 2, 0},
 }
 
 // rounds is how often an operation is counted; the middle one is compared.
@@ -114,7 +122,7 @@ func TestCounts(t *testing.T) {
 			if !ok {
 				t.Fatalf("%q has no pinned counts", op.name)
 			}
-			var calls, faults []int
+			var calls, faults, written []int
 			for range rounds {
 				argv := w.argv(op.args()...)
 				argv[0] = podrt
@@ -122,7 +130,7 @@ func TestCounts(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				calls = append(calls, c.Steady())
+				calls, written = append(calls, c.Steady()), append(written, int(c.Written))
 				argv = w.argv(op.args()...)
 				argv[0] = podrt
 				cmd := exec.Command(argv[0], argv[1:]...)
@@ -133,8 +141,29 @@ func TestCounts(t *testing.T) {
 			}
 			compare(t, "system calls", middle(calls), pin.calls, callsMargin)
 			compare(t, "page faults", middle(faults), pin.faults, faultsMargin)
+			compare(t, "bytes written", middle(written), pin.written, writtenMargin)
+			if pin.instructions > 0 {
+				compare(t, "instructions", countInstructions(t, podrt, w.argv(op.args()...)), pin.instructions, instructionsMargin)
+			}
 		})
 	}
+}
+
+// countInstructions is the middle of some counts of a command that changes nothing.
+func countInstructions(t *testing.T, podrt string, argv []string) int {
+	t.Helper()
+	var all []int
+	for range rounds {
+		n, err := count.Instructions(exec.Command(podrt, argv[1:]...))
+		if errors.Is(err, count.ErrNoValgrind) {
+			t.Skip(err)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, int(n))
+	}
+	return middle(all)
 }
 
 func copyProgram(t *testing.T, from, to string) {

@@ -19,6 +19,7 @@ packages=(
 	iproute2        # ip in tests
 	procps          # ps: podrt ps calls it
 	strace          # counts system calls
+	valgrind        # counts instructions
 	criu            # checkpoint and restore, in the VM
 	ca-certificates # Go's module proxy
 )

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 
 	"github.com/podrt/podrt/integration/bench/count"
 )
@@ -13,9 +14,12 @@ import (
 type counted struct {
 	Operation string `json:"operation"`
 	Subject   string `json:"subject"`
-	Calls     int    `json:"calls"`  // system calls of all processes
-	Steady    int    `json:"steady"` // without those of Go's scheduler, which vary
-	Faults    int64  `json:"faults"` // minor page faults, without a tracer
+	Calls     int    `json:"calls"`   // system calls of all processes
+	Steady    int    `json:"steady"`  // without those of Go's scheduler, which vary
+	Faults    int64  `json:"faults"`  // minor page faults, without a tracer
+	Written   int64  `json:"written"` // bytes, of all processes, into files, pipes and sockets
+	// Of the one process outside of the kernel; 0 where it is not counted.
+	Instructions int64 `json:"instructions,omitempty"`
 }
 
 // counts counts some operations, each of which leaves no process behind.
@@ -34,7 +38,7 @@ func (l *lab) counts() (list []counted, skipped string, retErr error) {
 		return nil, "", err
 	}
 	add := func(operation, subject string, cmd func() command) error {
-		c, err := l.count(cmd)
+		c, err := l.count(cmd, operation == "--version" || operation == "state")
 		c.Operation, c.Subject = operation, subject
 		list = append(list, c)
 		return err
@@ -78,15 +82,36 @@ func (l *lab) counts() (list []counted, skipped string, retErr error) {
 	return list, "", err
 }
 
-// count runs a command twice: with a tracer, and without.
-func (l *lab) count(cmd func() command) (counted, error) {
-	c := cmd()
-	e := exec.Command(c.path, c.args...)
-	e.Env = append(os.Environ(), c.env...)
-	calls, err := count.Strace(e)
+// count runs a command twice: with a tracer, and without; and if it is alone, which
+// is no more than one process that changes nothing, once more for its instructions.
+func (l *lab) count(cmd func() command, alone bool) (counted, error) {
+	traced := func() *exec.Cmd {
+		c := cmd()
+		e := exec.Command(c.path, c.args...)
+		e.Env = append(os.Environ(), c.env...)
+		return e
+	}
+	calls, err := count.Strace(traced())
 	if err != nil {
 		return counted{}, err
 	}
 	u, err := l.inTurn(cmd())
-	return counted{Calls: calls.Total(), Steady: calls.Steady(), Faults: u.faults}, err
+	if err != nil {
+		return counted{}, err
+	}
+	c := counted{Calls: calls.Total(), Steady: calls.Steady(), Faults: u.faults, Written: calls.Written}
+	if alone {
+		if c.Instructions, err = count.Instructions(traced()); errors.Is(err, count.ErrNoValgrind) {
+			err = nil
+		}
+	}
+	return c, err
+}
+
+// instructions is the number for a table.
+func (c *counted) instructions() string {
+	if c.Instructions == 0 {
+		return ""
+	}
+	return strconv.FormatInt(c.Instructions, 10)
 }

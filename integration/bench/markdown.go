@@ -55,9 +55,9 @@ func markdown(r *results, plot string) []byte {
 		}
 	}
 	if len(r.Counts) > 0 {
-		b.WriteString("\n## Counts, which no clock has a part in\n\n| | | system calls | but the Go scheduler's | page faults |\n|---|---|---:|---:|---:|\n")
+		b.WriteString("\n## Counts, which no clock has a part in\n\n| | | system calls | but the Go scheduler's | page faults | bytes written | instructions |\n|---|---|---:|---:|---:|---:|---:|\n")
 		for _, c := range r.Counts {
-			fmt.Fprintf(&b, "| %s | %s | %d | %d | %d |\n", c.Operation, c.Subject, c.Calls, c.Steady, c.Faults)
+			fmt.Fprintf(&b, "| %s | %s | %d | %d | %d | %d | %s |\n", c.Operation, c.Subject, c.Calls, c.Steady, c.Faults, c.Written, c.instructions())
 		}
 	}
 	for _, s := range r.Skipped {

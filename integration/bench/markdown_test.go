@@ -15,7 +15,7 @@ func TestMarkdown(t *testing.T) {
 			{Case: "sandbox", Metric: "up", Subject: floorWork, Wall: spreadOf([]float64{2})},
 		},
 		Facts:   []fact{{factKernelMemory, 210.04, "kB", "slab"}},
-		Counts:  []counted{{"run", "podrt", 4000, 2267, 1135}},
+		Counts:  []counted{{"run", "podrt", 4000, 2267, 1135, 20_000, 0}, {"state", "podrt", 299, 169, 314, 400, 1_200_000}},
 		Skipped: []string{"podman-5: podman is missing"},
 	}
 	r.Targets = judge(r)
@@ -29,7 +29,8 @@ func TestMarkdown(t *testing.T) {
 		"|  | podrt | 20.00 | 15.00 – 25.00 | 15.00 | 1000 |  |",
 		"|  | runc | 25.00 | 25.00 – 25.00 | 0.00 | 0 | 0.80 × |",
 		"| up | " + floorWork + " | 2.00 | 2.00 – 2.00 |  |  |  |",
-		"| run | podrt | 4000 | 2267 | 1135 |",
+		"| run | podrt | 4000 | 2267 | 1135 | 20000 |  |",
+		"| state | podrt | 299 | 169 | 314 | 400 | 1200000 |",
 		"Skipped: podman-5: podman is missing",
 	} {
 		if !strings.Contains(page, want) {

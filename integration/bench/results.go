@@ -128,9 +128,9 @@ func printCounts(w io.Writer, counts []counted) {
 	}
 	fmt.Fprint(w, "\ncounts, which no clock has a part in\n")
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprint(tw, "\t\tsystem calls\tbut the Go scheduler's\tfaults\t\n")
+	fmt.Fprint(tw, "\t\tsystem calls\tbut the Go scheduler's\tfaults\tbytes written\tinstructions\t\n")
 	for _, c := range counts {
-		fmt.Fprintf(tw, "%s\t%s\t%d\t%d\t%d\t\n", c.Operation, c.Subject, c.Calls, c.Steady, c.Faults)
+		fmt.Fprintf(tw, "%s\t%s\t%d\t%d\t%d\t%d\t%s\t\n", c.Operation, c.Subject, c.Calls, c.Steady, c.Faults, c.Written, c.instructions())
 	}
 	tw.Flush()
 }

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -46,31 +48,60 @@ func (c Calls) Steady() (n int) {
 // ErrNoStrace says that strace(1) is not installed.
 var ErrNoStrace = errors.New("strace is missing: apt-get install strace")
 
+// Trace is what strace(1) saw.
+type Trace struct {
+	Calls
+	Written int64 // bytes, by write(2) and its kin: into files, pipes and sockets
+}
+
 // Strace runs cmd to its end, and to that of all processes that come from it,
 // and counts the system calls that returned.
-func Strace(cmd *exec.Cmd) (Calls, error) {
+func Strace(cmd *exec.Cmd) (t Trace, err error) {
 	strace, err := exec.LookPath("strace")
 	if err != nil {
-		return nil, ErrNoStrace
+		return t, ErrNoStrace
 	}
-	f, err := os.CreateTemp("", "strace-")
+	log, err := under(cmd, strace, "-f", "-C", "-s", "0", "-o", "")
 	if err != nil {
-		return nil, err
+		return t, err
+	}
+	calls, table, _ := strings.Cut(log, "% time ") // -C: the calls, then -c's table
+	t.Written = written(calls)
+	t.Calls, err = parse("% time " + table)
+	return t, err
+}
+
+// under runs cmd to its end under a tool, and returns the file whose name is its
+// last argument.
+func under(cmd *exec.Cmd, tool string, args ...string) (string, error) {
+	f, err := os.CreateTemp("", "count-")
+	if err != nil {
+		return "", err
 	}
 	defer os.Remove(f.Name())
 	defer f.Close()
-	traced := exec.Command(strace, append([]string{"-f", "-c", "-o", f.Name(), "--", cmd.Path}, cmd.Args[1:]...)...)
+	args[len(args)-1] += f.Name()
+	traced := exec.Command(tool, slices.Concat(args, []string{"--", cmd.Path}, cmd.Args[1:])...)
 	traced.Env, traced.Dir = cmd.Env, cmd.Dir
 	var out bytes.Buffer
 	traced.Stdout, traced.Stderr = &out, &out
 	if err := traced.Run(); err != nil {
-		return nil, fmt.Errorf("strace %q: %w\n%s", cmd.Args, err, out.Bytes())
+		return "", fmt.Errorf("%s %q: %w\n%s", filepath.Base(tool), cmd.Args, err, out.Bytes())
 	}
 	b, err := os.ReadFile(f.Name())
-	if err != nil {
-		return nil, err
+	return string(b), err
+}
+
+// writes is a call that wrote, whole or as it was resumed.
+var writes = regexp.MustCompile(`(?m)^(?:\d+ +)?(?:<\.\.\. )?p?writev?(?:64|2)?[( ].* = (\d+)$`)
+
+// written adds up what the write calls of strace's lines returned.
+func written(calls string) (n int64) {
+	for _, m := range writes.FindAllStringSubmatch(calls, -1) {
+		bytes, _ := strconv.ParseInt(m[1], 10, 64) // digits only
+		n += bytes
 	}
-	return parse(string(b))
+	return n
 }
 
 // parse reads the table of strace -c: % time, seconds, usecs/call, calls,
@@ -92,6 +123,35 @@ func parse(table string) (Calls, error) {
 		return nil, fmt.Errorf("strace -c: no system calls in %q", table)
 	}
 	return calls, nil
+}
+
+// ErrNoValgrind says that valgrind(1) is not installed.
+var ErrNoValgrind = errors.New("valgrind is missing: apt-get install valgrind")
+
+// collected is callgrind's sum.
+var collected = regexp.MustCompile(`Collected : (\d+)`)
+
+// Instructions runs cmd to its end under callgrind, which stands in for the
+// processor, and counts the instructions of that one process, without the
+// kernel's. What has to execute a program by a descriptor, as whatever starts a
+// container, cannot run there.
+func Instructions(cmd *exec.Cmd) (int64, error) {
+	valgrind, err := exec.LookPath("valgrind")
+	if err != nil {
+		return 0, ErrNoValgrind
+	}
+	// Callgrind fails now and then where Go interrupts its threads by signals.
+	quiet := *cmd
+	quiet.Env = append(cmd.Environ(), "GODEBUG=asyncpreemptoff=1")
+	log, err := under(&quiet, valgrind, "--tool=callgrind", "--callgrind-out-file=/dev/null", "--log-file=")
+	if err != nil {
+		return 0, err
+	}
+	m := collected.FindStringSubmatch(log)
+	if m == nil {
+		return 0, fmt.Errorf("callgrind %q: no sum of instructions in %q", cmd.Args, log)
+	}
+	return strconv.ParseInt(m[1], 10, 64)
 }
 
 // Faults is the number of minor page faults of a process and of the children

@@ -42,11 +42,51 @@ func TestStrace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if calls["execve"] != 3 {
-		t.Errorf("%d execve; want 3, those of the children as well", calls["execve"])
+	if calls.Calls["execve"] != 3 {
+		t.Errorf("%d execve; want 3, those of the children as well", calls.Calls["execve"])
+	}
+	calls, err = Strace(exec.Command("/bin/sh", "-c", "echo 12345; (echo 789) | cat"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if calls.Written != 6+4+4 {
+		t.Errorf("%d bytes written; want 14, what goes through a pipe twice", calls.Written)
 	}
 	if _, err := Strace(exec.Command("/bin/false")); err == nil {
 		t.Error("Strace of a command that fails = nil; want an error")
+	}
+}
+
+func TestWritten(t *testing.T) {
+	const calls = `12 execve("/bin/true", [""...], 0x7ffe /* 20 vars */) = 0
+12 write(1, ""..., 6)                   = 6
+12 write(4, ""..., 100) = -1 EAGAIN (Resource temporarily unavailable)
+13 pwrite64(3, ""..., 20, 0 <unfinished ...>
+12 writev(5, [{iov_base=""..., iov_len=30}], 1) = 30
+13 <... pwrite64 resumed>)              = 20
+13 read(7, ""..., 512)                  = 400
+13 <... read resumed>""..., 512)        = 400
+14 write(1, ""..., 5)                   = ?
+`
+	if got := written(calls); got != 56 {
+		t.Errorf("written = %d; want 56", got)
+	}
+}
+
+func TestInstructions(t *testing.T) {
+	one, err := Instructions(exec.Command("/bin/true"))
+	if errors.Is(err, ErrNoValgrind) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := Instructions(exec.Command("/bin/true"))
+	if err != nil || one < 1000 || again > one+one/20 || one > again+again/20 {
+		t.Errorf("%d and %d instructions of /bin/true, %v; want the same", one, again, err)
+	}
+	if _, err := Instructions(exec.Command("/bin/false")); err == nil {
+		t.Error("Instructions of a command that fails = nil; want an error")
 	}
 }
 
