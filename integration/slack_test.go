@@ -1,6 +1,9 @@
 package integration
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
@@ -37,6 +40,32 @@ func TestTimerSlack(t *testing.T) {
 		want := strconv.Itoa(slack)
 		if got := strings.Fields(out); !slices.Equal(got, []string{want, want}) {
 			t.Errorf("timer slack of a container and of an exec in it, in ns: %q; the caller's is %s", got, want)
+		}
+	}
+}
+
+// TestTimerSlackOfInit: all threads of a container's init but the main one have
+// more slack (nsenter/slack.c), which depends on how podrt is linked.
+func TestTimerSlackOfInit(t *testing.T) {
+	o := newOCI(t, "sleep 1000")
+	o.ok("create", "--bundle", o.bundle, "c1")
+	defer o.ok("delete", "--force", "c1")
+	pid := fmt.Sprint(o.state()["pid"])
+	tasks, err := os.ReadDir("/proc/" + pid + "/task")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(tasks) < 2 {
+		t.Fatalf("the init has %d threads; want Go's", len(tasks))
+	}
+	for _, task := range tasks {
+		slack, err := os.ReadFile(filepath.Join("/proc", task.Name(), "timerslack_ns"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		more := strings.TrimSpace(string(slack)) == "10000000"
+		if main := task.Name() == pid; more == main {
+			t.Errorf("timer slack of thread %s of process %s, in ns: %s", task.Name(), pid, slack)
 		}
 	}
 }
