@@ -79,7 +79,7 @@ func (h *host) earlier(ctx context.Context, i *intent) (place, error) {
 			return newPlace(old, result)
 		}
 	}
-	return place{}, h.del(ctx, i.Attach.UID)
+	return place{}, h.empty(ctx, i.Attach.UID)
 }
 
 // addPlugins executes the plugins with ADD.

@@ -19,9 +19,17 @@ import (
 // del takes a pod out of its network by what is on the disk. What fails is there
 // for the next del.
 func (h *host) del(ctx context.Context, uid string) error {
+	if err := h.empty(ctx, uid); err != nil {
+		return err
+	}
+	return h.remove(uid)
+}
+
+// empty is del but for the pod's directory, which stays for who has it locked.
+func (h *host) empty(ctx context.Context, uid string) error {
 	i, err := h.readIntent(uid)
 	if errors.Is(err, fs.ErrNotExist) {
-		return h.remove(uid)
+		return h.clear(uid)
 	}
 	if err != nil {
 		return err
@@ -31,7 +39,7 @@ func (h *host) del(ctx context.Context, uid string) error {
 	if err := h.delPlugins(ctx, i); err != nil {
 		return fmt.Errorf("take pod %q out of CNI network %q: %w", uid, i.Attach.Network, err)
 	}
-	return h.remove(uid)
+	return h.clear(uid)
 }
 
 // delPlugins executes the plugins with DEL, last to first, and each of them

@@ -244,6 +244,36 @@ func TestResultTorn(t *testing.T) {
 	w.wantNothing()
 }
 
+// What podrt has locked for an addition is still the pod's directory after the
+// addition has taken back what was there.
+func TestLockStays(t *testing.T) {
+	w := newWorld(t)
+	w.conf("1.0.0", "net", plainPlugin, testPlugin)
+	w.behave("ADD", "fail")
+	w.behave("DEL", "fail")
+	a := w.pod("u1", "net")
+	_, _, err := w.Add(context.Background(), a)
+	wantError(t, err, "no luck")
+	w.behave("ADD", "")
+	w.behave("DEL", "")
+	path := netsetup.CNIPodDir(w.CacheDir, "u1")
+	dir, err := os.Open(path) // so that its number is not given again
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	w.mustAdd(a)
+	was, err := dir.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if is, err := os.Stat(path); err != nil || !os.SameFile(was, is) {
+		t.Errorf("%q is another directory: %v", path, err)
+	}
+	w.mustDel("u1")
+	w.wantNothing()
+}
+
 func TestGC(t *testing.T) {
 	w := newWorld(t)
 	w.conf("1.1.0", "own", testPlugin)

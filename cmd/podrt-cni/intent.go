@@ -125,9 +125,30 @@ func (h *host) readIntents() ([]*intent, error) {
 	return all, nil
 }
 
-// remove is the end of a pod's attachment. If it is killed, DEL is done again, or
-// only the rest is removed.
-func (h *host) remove(uid string) error { return os.RemoveAll(netsetup.CNIPodDir(h.CacheDir, uid)) }
+// clear removes what is in the directory of a pod. If it is killed, DEL is done
+// again, or only the rest is removed.
+func (h *host) clear(uid string) error {
+	dir := netsetup.CNIPodDir(h.CacheDir, uid)
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	errs := []error{err}
+	for _, e := range entries {
+		errs = append(errs, os.RemoveAll(filepath.Join(dir, e.Name())))
+	}
+	return errors.Join(errs...)
+}
+
+// remove is the end of a pod's attachment, of which nothing is left but the
+// directory.
+func (h *host) remove(uid string) error {
+	err := os.Remove(netsetup.CNIPodDir(h.CacheDir, uid))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
 
 // list returns the network as it was when the pod was attached.
 func (i *intent) list() (*libcni.NetworkConfigList, error) {
