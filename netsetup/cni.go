@@ -132,7 +132,9 @@ func (c *CNI) Add(ctx context.Context, a CNIAttach) (*Interface, DNS, error) {
 	defer lock.Close()
 	answer, err := c.call(ctx, CNIRequest{Op: CNIAdd, Network: a.Network, UID: a.UID, Attach: &a})
 	if err != nil {
-		_ = os.Remove(lock.Name()) // if it is as empty as it was made
+		if isAt(lock, lock.Name()) { // else what is there may be another's by now
+			_ = os.Remove(lock.Name()) // if it is as empty as it was made
+		}
 		return nil, DNS{}, err
 	}
 	return answer.Interface, answer.DNS, nil

@@ -22,7 +22,7 @@ func (c *CNI) lockPod(ctx context.Context, uid string) (*os.File, error) {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, fmt.Errorf("lock pod %q of CNI: %w", uid, err)
 		}
-		f, err := os.Open(dir)
+		f, err := openPod(dir)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -43,7 +43,7 @@ func (c *CNI) lockPod(ctx context.Context, uid string) (*os.File, error) {
 // directory, or somebody else has the lock.
 func (c *CNI) tryLockPod(uid string) (*os.File, error) {
 	dir := CNIPodDir(c.cacheDir(), uid)
-	f, err := os.Open(dir)
+	f, err := openPod(dir)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			err = nil
@@ -59,6 +59,11 @@ func (c *CNI) tryLockPod(uid string) (*os.File, error) {
 		return nil, nil
 	}
 	return nil, &os.PathError{Op: "flock", Path: dir, Err: err}
+}
+
+// openPod opens a directory for its lock, and nothing else that may be there.
+func openPod(dir string) (*os.File, error) {
+	return os.OpenFile(dir, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
 }
 
 // isAt reports whether a file is what is at a path.

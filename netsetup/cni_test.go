@@ -329,3 +329,46 @@ esac`)
 		t.Error(err) // of the new one
 	}
 }
+
+// An addition that fails, and has taken back all when its directory is another's
+// already, leaves that one. What is no directory is no pod's.
+func TestCNIOthersDirectory(t *testing.T) {
+	dir := t.TempDir()
+	pod := dir + "/cache/pods/u1"
+	program := script(t, dir+"/podrt-cni", `rmdir "`+pod+`"; mkdir "`+pod+`"; echo '{"error":"no luck"}'`)
+	c := &CNI{Program: program, CacheDir: dir + "/cache"}
+	a := CNIAttach{UID: "u1", Name: "a", Netns: "/n", Network: "net"}
+	if _, _, err := c.Add(t.Context(), a); err == nil || !strings.Contains(err.Error(), "no luck") {
+		t.Errorf("Add: %v; want no luck", err)
+	}
+	if err := os.Remove(pod); err != nil {
+		t.Errorf("the other's directory: %v", err)
+	}
+	for name, leave := range map[string]func() error{
+		"symlink": func() error { return os.Symlink(dir, pod) },
+		"FIFO":    func() error { return unix.Mkfifo(pod, 0o600) },
+	} {
+		if err := leave(); err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, 2)
+		go func() {
+			_, _, err := c.Add(t.Context(), a)
+			ended <- err
+			ended <- c.GC(t.Context(), func(string) bool { return false })
+		}()
+		for range cap(ended) {
+			select {
+			case err := <-ended:
+				if !errors.Is(err, unix.ENOTDIR) || !strings.Contains(err.Error(), pod) {
+					t.Errorf("%s: %v; want not a directory", name, err)
+				}
+			case <-time.After(10 * time.Second):
+				t.Fatalf("%s: no end", name)
+			}
+		}
+		if err := os.Remove(pod); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
