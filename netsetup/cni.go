@@ -25,6 +25,7 @@ import (
 //	pods/UID              flock: exclusive for a podrt that adds the pod, or takes away what a gone one left
 //	pods/UID/intent.json  what was asked for, and the whole configuration: there before the first plugin is executed
 //	pods/UID/results/     libcni's: what the plugins answered
+//	pods/UID/leaving      it was begun to take the pod out of its network
 //	lock                  flock: shared by who adds, exclusive for who has plugins collect garbage
 //
 // So [CNI.Del] needs the UID alone, whatever of the pod, its network namespace

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 
 	"golang.org/x/sys/unix"
 
@@ -57,7 +58,8 @@ func (h *host) add(ctx context.Context, a netsetup.CNIAttach) (place, error) {
 }
 
 // earlier returns the place that the pod has in this network already, and takes
-// back what an addition that was killed has left. None is the zero place.
+// back what an addition or a removal that was killed has left. None is the zero
+// place.
 func (h *host) earlier(ctx context.Context, i *intent) (place, error) {
 	old, err := h.readIntent(i.Attach.UID)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -75,7 +77,8 @@ func (h *host) earlier(ctx context.Context, i *intent) (place, error) {
 		return place{}, err
 	}
 	if old.Attach.Network == i.Attach.Network && rt.NetNS == i.Attach.Netns && old.Netns == i.Netns {
-		if result, err := h.cni.GetNetworkListCachedResult(list, rt); err == nil && result != nil {
+		_, leaving := os.Lstat(h.leaving(i.Attach.UID))
+		if result, err := h.cni.GetNetworkListCachedResult(list, rt); err == nil && result != nil && errors.Is(leaving, fs.ErrNotExist) {
 			return newPlace(old, result)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +15,8 @@ import (
 	"github.com/containernetworking/cni/pkg/invoke"
 	"github.com/containernetworking/cni/pkg/types"
 	cniversion "github.com/containernetworking/cni/pkg/version"
+
+	"github.com/podrt/podrt/netsetup"
 )
 
 // del takes a pod out of its network by what is on the disk. What fails is there
@@ -55,8 +58,8 @@ func (h *host) delPlugins(ctx context.Context, i *intent) error {
 		return err
 	}
 	result := h.lastResult(list, rt)
-	if result == nil {
-		// What was not attached wholly may still be at it.
+	if result == nil || h.leave(i.Attach.UID) {
+		// Who was at it, and is not done, may have left processes that still are.
 		if err := killLeftovers(ctx, i.Attach.UID); err != nil {
 			return err
 		}
@@ -74,6 +77,23 @@ func (h *host) delPlugins(ctx context.Context, i *intent) error {
 		cancel()
 	}
 	return errors.Join(errs...)
+}
+
+// leaving is the file in a pod's directory that says that it was begun to take it
+// out of its network.
+func (h *host) leaving(uid string) string {
+	return filepath.Join(netsetup.CNIPodDir(h.CacheDir, uid), "leaving")
+}
+
+// leave notes that a pod leaves its network, and reports whether that was begun
+// before. What cannot be noted, as on a full disk, may have been.
+func (h *host) leave(uid string) (again bool) {
+	f, err := os.OpenFile(h.leaving(uid), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return true
+	}
+	f.Close()
+	return false
 }
 
 // refusedVersion reports whether a plugin does not know the version of its

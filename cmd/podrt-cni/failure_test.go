@@ -217,6 +217,41 @@ func TestKilled(t *testing.T) {
 	}
 }
 
+// podrt-cni is killed while a plugin takes a pod out of its network. What comes
+// next ends what that has left running before it executes the plugins again, and
+// does not take the pod for attached.
+func TestKilledDel(t *testing.T) {
+	for _, next := range []string{"ADD", "DEL"} {
+		t.Run(next, func(t *testing.T) {
+			w := newWorld(t)
+			w.conf("1.0.0", "net", plainPlugin, testPlugin)
+			a := w.pod("u1", "net")
+			w.mustAdd(a)
+			w.behave("DEL", "hang")
+			w.hanging()
+			deleted := make(chan error, 1)
+			go func() { deleted <- w.Del(context.Background(), "u1") }()
+			program, plugin, child := w.waitHanging()
+			if err := unix.Kill(program, unix.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			wantError(t, <-deleted, "signal: killed")
+			w.behave("DEL", "")
+			if next == "ADD" {
+				w.mustAdd(a)
+				if told := calls(t, w.plugin, "ADD", "DEL"); len(told) != 4 || told[2].Command != "DEL" || told[3].Command != "ADD" {
+					t.Errorf("calls %+v; want ADD, DEL, DEL, ADD", told)
+				}
+			} else {
+				w.mustDel("u1")
+			}
+			wantGone(t, program, plugin, child)
+			w.mustDel("u1")
+			w.wantNothing()
+		})
+	}
+}
+
 // Killed before the record of the pod had its name.
 func TestKilledEarly(t *testing.T) {
 	w := newWorld(t)
