@@ -22,7 +22,7 @@ import (
 //
 // State is what the plugins keep, and CacheDir, which outlives a boot:
 //
-//	pods/UID              flock: exclusive for a podrt that adds the pod, or takes away what a gone one left
+//	pods/UID              flock: exclusive for a podrt that adds the pod, or takes it out
 //	pods/UID/intent.json  what was asked for, and the whole configuration: there before the first plugin is executed
 //	pods/UID/results/     libcni's: what the plugins answered
 //	pods/UID/leaving      it was begun to take the pod out of its network
@@ -126,7 +126,7 @@ func (c *CNI) Add(ctx context.Context, a CNIAttach) (*Interface, DNS, error) {
 	if err := a.Check(); err != nil {
 		return nil, DNS{}, err
 	}
-	lock, err := c.lockPod(ctx, a.UID)
+	lock, err := c.lockPod(ctx, a.UID, true)
 	if err != nil {
 		return nil, DNS{}, err
 	}
@@ -158,11 +158,22 @@ func (c *CNI) Check(ctx context.Context, uid string) error {
 // All plugins of the network are executed, whichever of them fail; those that
 // failed are executed again by the next call.
 func (c *CNI) Del(ctx context.Context, uid string) error {
-	attached, err := c.attached(uid)
-	if err != nil || !attached {
+	if err := CheckCNIPod(uid); err != nil {
 		return err
 	}
-	_, err = c.call(ctx, CNIRequest{Op: CNIDel, UID: uid})
+	// A collection of garbage may be at it: podrt-cni would take that for what a
+	// killed one has left, and kill it.
+	lock, err := c.lockPod(ctx, uid, false)
+	if err != nil || lock == nil {
+		return err
+	}
+	defer lock.Close()
+	return c.del(ctx, uid)
+}
+
+// del is Del for who has the pod locked.
+func (c *CNI) del(ctx context.Context, uid string) error {
+	_, err := c.call(ctx, CNIRequest{Op: CNIDel, UID: uid})
 	return err
 }
 
@@ -206,7 +217,7 @@ func (c *CNI) delGone(ctx context.Context, uid string, live func(uid string) boo
 	if live(uid) {
 		return nil
 	}
-	return c.Del(ctx, uid)
+	return c.del(ctx, uid)
 }
 
 // pods returns the UIDs of what CacheDir knows, sorted.

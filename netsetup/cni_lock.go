@@ -10,20 +10,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockPod makes the directory of what CacheDir has of a pod, where it is not
-// there, and locks it.
-func (c *CNI) lockPod(ctx context.Context, uid string) (*os.File, error) {
+// lockPod locks the directory of what CacheDir has of a pod. Where it is not there,
+// it is made; or else none is locked, and nil returned.
+func (c *CNI) lockPod(ctx context.Context, uid string, create bool) (*os.File, error) {
 	dir := CNIPodDir(c.cacheDir(), uid)
 	var r CNIRequest
 	c.fill(&r)
 	// Whoever has the lock is at most at an addition that fails and is taken back.
 	patience := r.AddTimeout + 2*(r.DelTimeout+cniGrace)
 	for {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return nil, fmt.Errorf("lock pod %q of CNI: %w", uid, err)
+		if create {
+			if err := os.MkdirAll(dir, 0o700); err != nil {
+				return nil, fmt.Errorf("lock pod %q of CNI: %w", uid, err)
+			}
 		}
 		f, err := openPod(dir)
 		if errors.Is(err, fs.ErrNotExist) {
+			if !create {
+				return nil, nil
+			}
 			continue
 		}
 		if err == nil {

@@ -257,6 +257,39 @@ func TestCNIGC(t *testing.T) {
 // nothing of the new one is, and its addition comes after.
 func TestCNIMadeAgain(t *testing.T) {
 	dir := t.TempDir()
+	c := slowDel(t, dir)
+	pod := dir + "/cache/pods/u1"
+	asked := 0
+	err := c.GC(t.Context(), func(string) bool { asked++; return asked > 1 })
+	if err != nil || done(t, dir) != "" {
+		t.Errorf("GC of a pod that came meanwhile: %v, %q", err, done(t, dir))
+	}
+	besideGC(t, dir, c, func() error {
+		_, _, err := c.Add(t.Context(), CNIAttach{UID: "u1", Name: "a", Netns: "/n", Network: "net"})
+		return err
+	})
+	if want := "del begins\ndel ends\nadd\n"; done(t, dir) != want {
+		t.Errorf("%q; want %q", done(t, dir), want)
+	}
+	if _, err := os.Stat(pod); err != nil {
+		t.Error(err) // of the new one
+	}
+}
+
+// A pod is taken out of its network once, when a collection of garbage is at it.
+func TestCNIDelOnce(t *testing.T) {
+	dir := t.TempDir()
+	c := slowDel(t, dir)
+	besideGC(t, dir, c, func() error { return c.Del(t.Context(), "u1") })
+	if want := "del begins\ndel ends\n"; done(t, dir) != want {
+		t.Errorf("%q; want %q", done(t, dir), want)
+	}
+}
+
+// slowDel returns CNI that knows pod u1, with a podrt-cni which says what it does
+// in the file done of dir, and waits for a line of the FIFO go before a DEL ends.
+func slowDel(t *testing.T, dir string) *CNI {
+	t.Helper()
 	program := script(t, dir+"/podrt-cni", `
 read request
 case $request in
@@ -273,40 +306,39 @@ esac`)
 	if err := unix.Mkfifo(dir+"/go", 0o600); err != nil {
 		t.Fatal(err)
 	}
-	done := func() string {
-		text, err := os.ReadFile(dir + "/done")
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			t.Fatal(err)
-		}
-		return string(text)
-	}
-	pod := dir + "/cache/pods/u1"
-	if err := os.MkdirAll(pod, 0o700); err != nil {
+	if err := os.MkdirAll(dir+"/cache/pods/u1", 0o700); err != nil {
 		t.Fatal(err)
 	}
-	c := &CNI{Program: program, CacheDir: dir + "/cache"}
-	asked := 0
-	err := c.GC(t.Context(), func(string) bool { asked++; return asked > 1 })
-	if err != nil || done() != "" {
-		t.Errorf("GC of a pod that came meanwhile: %v, %q", err, done())
-	}
+	return &CNI{Program: program, CacheDir: dir + "/cache"}
+}
 
-	var st unix.Stat_t
-	if err := unix.Stat(pod, &st); err != nil {
+func done(t *testing.T, dir string) string {
+	t.Helper()
+	text, err := os.ReadFile(dir + "/done")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		t.Fatal(err)
 	}
-	collected, added := make(chan error, 1), make(chan error, 1)
+	return string(text)
+}
+
+// besideGC calls f while slowDel's CNI collects garbage, which ends when f waits
+// for it, or has had podrt-cni executed.
+func besideGC(t *testing.T, dir string, c *CNI, f func() error) {
+	t.Helper()
+	var st unix.Stat_t
+	if err := unix.Stat(dir+"/cache/pods/u1", &st); err != nil {
+		t.Fatal(err)
+	}
+	collected, called := make(chan error, 1), make(chan error, 1)
 	go func() { collected <- c.GC(t.Context(), func(string) bool { return false }) }()
-	for done() == "" {
+	begins := "del begins\n"
+	for done(t, dir) == "" {
 		time.Sleep(time.Millisecond)
 	}
-	go func() {
-		_, _, err := c.Add(t.Context(), CNIAttach{UID: "u1", Name: "a", Netns: "/n", Network: "net"})
-		added <- err
-	}()
-	// In the queue for the lock, or, were there none, at its end.
+	go func() { called <- f() }()
+	// In the queue for the lock, or, were there none, executed.
 	waiter := regexp.MustCompile(`-> FLOCK .*:` + strconv.FormatUint(st.Ino, 10) + ` `)
-	for !strings.Contains(done(), "add") {
+	for done(t, dir) == begins {
 		locks, err := os.ReadFile("/proc/locks")
 		if err != nil {
 			t.Fatal(err)
@@ -316,17 +348,12 @@ esac`)
 		}
 		time.Sleep(time.Millisecond)
 	}
-	if err := os.WriteFile(dir+"/go", []byte("\n"), 0); err != nil {
+	// Each DEL that waits reads a line.
+	if err := os.WriteFile(dir+"/go", []byte("\n\n"), 0); err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(<-collected, <-added); err != nil {
+	if err := errors.Join(<-collected, <-called); err != nil {
 		t.Error(err)
-	}
-	if want := "del begins\ndel ends\nadd\n"; done() != want {
-		t.Errorf("%q; want %q", done(), want)
-	}
-	if _, err := os.Stat(pod); err != nil {
-		t.Error(err) // of the new one
 	}
 }
 
