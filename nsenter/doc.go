@@ -2,6 +2,9 @@
 // pin file, so that it outlives every process, and a pod that does not share
 // its PID namespace needs none.
 //
+// Whoever links it also gets two constructors that do nothing but save time, in
+// podrt itself (grace.c) and in the inits of libcontainer (slack.c).
+//
 // # The sandbox process
 //
 // Namespaces have to be unshared, and forked with, by a process of a single

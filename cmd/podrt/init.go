@@ -5,9 +5,10 @@ import (
 
 	"github.com/opencontainers/runc/libcontainer"
 
-	// The two C constructors, which run before Go's runtime and each act only
-	// when their own environment variable is set: libcontainer's joins and
-	// makes the namespaces of a container, podrt's those of a pod.
+	// C constructors, which run before Go's runtime, libcontainer's first: it
+	// joins and makes the namespaces of a container. Of podrt's, one makes those
+	// of a pod, and two save time: one where a process will be moved to another
+	// cgroup (nsenter/grace.c), one in a container's init (nsenter/slack.c).
 	_ "github.com/opencontainers/runc/libcontainer/nsenter"
 	_ "github.com/podrt/podrt/nsenter"
 )
