@@ -96,3 +96,14 @@ func TestSpecDeviceUpdate(t *testing.T) {
 	look("after a pause")
 	w.ok(t, "delete", "--force", "c")
 }
+
+// A device number given with a FIFO says nothing; runc refuses it.
+func TestSpecDeviceFIFO(t *testing.T) {
+	o := newOCI(t, "stat -c '%F %a' /dev/fifo")
+	o.configure(func(s *specs.Spec) {
+		s.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/fifo", Type: "p", Major: 8, Minor: 66, FileMode: new(os.FileMode(0o640))}}
+	})
+	if got := o.ok("run", "--bundle", o.bundle, "c1"); got != "fifo 640\n" {
+		t.Errorf("the container sees %q; want a FIFO", got)
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	devices "github.com/opencontainers/cgroups/devices/config"
 	"github.com/opencontainers/runc/libcontainer"
 	"github.com/opencontainers/runc/libcontainer/configs"
 	"github.com/opencontainers/runc/libcontainer/specconv"
@@ -102,6 +103,13 @@ func (cfg *ContainerConfig) libcontainer() (*configs.Config, error) {
 	// all containers of this process.
 	config.Labels = slices.DeleteFunc(config.Labels, func(l string) bool { return strings.HasPrefix(l, "bundle=") })
 	config.Labels = append(config.Labels, "bundle="+bundle)
+	// A FIFO has no device number: the kernel gives it 0:0, and libcontainer
+	// compares. The specification has the two as optional for it.
+	for _, d := range config.Devices {
+		if d.Type == devices.FifoDevice {
+			d.Major, d.Minor = 0, 0
+		}
+	}
 	if err := keepMountedCgroup2Options(config); err != nil {
 		return nil, err
 	}
