@@ -23,7 +23,8 @@ type Container struct {
 	root string
 	lc   *libcontainer.Container
 
-	limits *specs.LinuxResources // known to who created the container
+	limits   *specs.LinuxResources // known to who created the container
+	specFile string                // likewise; see ContainerConfig
 	// restored by this process: libcontainer's object says "running" for good,
 	// since its restoredState takes the transition to stopped without a change. A
 	// removal loads the container anew.
@@ -153,7 +154,15 @@ func (c *Container) ExecSpec(args []string) (*specs.Process, error) {
 	if bundle == "" {
 		return nil, errors.New("bundle not found in labels")
 	}
-	p, err := loadSpecProcess(bundle)
+	in, err := readIntent(c.dir())
+	if err != nil {
+		return nil, err
+	}
+	var file string
+	if in != nil {
+		file = in.SpecFile
+	}
+	p, err := loadSpecProcess(bundle, file)
 	if err != nil {
 		return nil, err
 	}

@@ -25,6 +25,10 @@ type ContainerConfig struct {
 	Bundle string      // absolute path; relative paths in Spec begin here
 	Spec   *specs.Spec // as it shall run; not changed
 
+	// SpecFile is where Spec was read, an absolute path; empty for the bundle's own
+	// file. What is executed in the container later takes its defaults from there.
+	SpecFile string
+
 	Cgroups      CgroupManager // with SystemdManager the spec's cgroupsPath is "slice:prefix:name"
 	NoPivot      bool          // MS_MOVE instead of pivot_root(2), for a root on a ramdisk
 	NoNewKeyring bool          // keep the caller's session keyring
@@ -61,7 +65,7 @@ func CreateContainer(cfg ContainerConfig) (*Container, error) {
 	if keep {
 		keepGroups(config)
 	}
-	c := &Container{root: cfg.Root, lc: lc}
+	c := &Container{root: cfg.Root, lc: lc, specFile: cfg.SpecFile}
 	if cfg.Spec.Linux != nil && cfg.Cgroups != NoManager {
 		c.limits = cfg.Spec.Linux.Resources
 	}

@@ -22,9 +22,10 @@ type containerIntent struct {
 	Version     int               `json:"version"`
 	ID          string            `json:"id"`
 	Bundle      string            `json:"bundle"`
-	Pod         string            `json:"pod,omitempty"` // UID
-	Cgroups     *lccgroups.Cgroup `json:"cgroups"`       // driver and its settings
-	CgroupPaths map[string]string `json:"cgroupPaths"`   // as in libcontainer's state
+	SpecFile    string            `json:"specFile,omitempty"` // in the place of the bundle's; absolute
+	Pod         string            `json:"pod,omitempty"`      // UID
+	Cgroups     *lccgroups.Cgroup `json:"cgroups"`            // driver and its settings
+	CgroupPaths map[string]string `json:"cgroupPaths"`        // as in libcontainer's state
 }
 
 const intentVersion = 1
@@ -35,7 +36,7 @@ func (c *Container) recordIntent() error {
 		return err
 	}
 	return writeJSON(filepath.Join(c.dir(), intentFile), &containerIntent{
-		Version: intentVersion, ID: c.ID(), Bundle: c.Bundle(), Pod: c.Annotations()[AnnotationPod],
+		Version: intentVersion, ID: c.ID(), Bundle: c.Bundle(), SpecFile: c.specFile, Pod: c.Annotations()[AnnotationPod],
 		Cgroups: state.Config.Cgroups, CgroupPaths: state.CgroupPaths,
 	})
 }

@@ -35,12 +35,13 @@ func CheckBundle(bundle string) error {
 	return nil
 }
 
-// LoadSpec reads and checks the configuration of the bundle. What the runtime
+// LoadSpec reads and checks the configuration of the bundle, or the file that
+// stands in for it, if any; a relative path begins in the bundle. What the runtime
 // itself does not need is not checked, ociVersion among it, and unknown fields
 // are ignored: callers count on what runc takes.
-func LoadSpec(bundle string) (*specs.Spec, error) {
+func LoadSpec(bundle, file string) (*specs.Spec, error) {
 	var spec *specs.Spec
-	if err := readSpec(bundle, &spec); err != nil {
+	if err := readSpec(bundle, file, &spec); err != nil {
 		return nil, err
 	}
 	if spec == nil {
@@ -51,11 +52,11 @@ func LoadSpec(bundle string) (*specs.Spec, error) {
 
 // loadSpecProcess is LoadSpec for who wants the process alone: most of the
 // time goes into all the rest.
-func loadSpecProcess(bundle string) (*specs.Process, error) {
+func loadSpecProcess(bundle, file string) (*specs.Process, error) {
 	var spec *struct {
 		Process *specs.Process `json:"process"`
 	}
-	if err := readSpec(bundle, &spec); err != nil {
+	if err := readSpec(bundle, file, &spec); err != nil {
 		return nil, err
 	}
 	if spec == nil {
@@ -66,14 +67,18 @@ func loadSpecProcess(bundle string) (*specs.Process, error) {
 
 var errNullSpec = errors.New("config cannot be null")
 
-func readSpec(bundle string, spec any) error {
+func readSpec(bundle, file string, spec any) error {
 	if err := CheckBundle(bundle); err != nil {
 		return err
 	}
-	path := filepath.Join(bundle, SpecFile)
+	file = orDefault(file, SpecFile)
+	path := file
+	if !filepath.IsAbs(file) {
+		path = filepath.Join(bundle, file)
+	}
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("JSON specification file %s not found", SpecFile)
+		return fmt.Errorf("JSON specification file %s not found", file)
 	}
 	if err != nil {
 		return err

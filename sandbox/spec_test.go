@@ -38,7 +38,7 @@ func TestLoadSpec(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(bundle, SpecFile), []byte(tt.config), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			_, err := LoadSpec(bundle)
+			_, err := LoadSpec(bundle, "")
 			got := ""
 			if err != nil {
 				got = strings.ReplaceAll(err.Error(), bundle, "BUNDLE")
@@ -47,7 +47,7 @@ func TestLoadSpec(t *testing.T) {
 				t.Errorf("LoadSpec: error %q; want %q", got, tt.want)
 			}
 			// The process alone says the same of all that concerns it.
-			p, perr := loadSpecProcess(bundle)
+			p, perr := loadSpecProcess(bundle, "")
 			switch {
 			case tt.name == "wrong type":
 				tt.want = "process property must not be empty"
@@ -63,11 +63,11 @@ func TestLoadSpec(t *testing.T) {
 
 func TestLoadSpecMissing(t *testing.T) {
 	bundle := t.TempDir()
-	if _, err := LoadSpec(bundle); err == nil || err.Error() != "JSON specification file config.json not found" {
+	if _, err := LoadSpec(bundle, ""); err == nil || err.Error() != "JSON specification file config.json not found" {
 		t.Errorf("LoadSpec of an empty bundle: error %v", err)
 	}
 	missing := filepath.Join(bundle, "missing")
-	_, err := LoadSpec(missing)
+	_, err := LoadSpec(missing, "")
 	if want := "chdir " + missing + ": no such file or directory"; err == nil || err.Error() != want || !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("LoadSpec of a missing bundle: error %v; want %s", err, want)
 	}
@@ -83,7 +83,7 @@ func TestExampleSpec(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(bundle, SpecFile), b, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		spec, err := LoadSpec(bundle)
+		spec, err := LoadSpec(bundle, "")
 		if err != nil {
 			t.Fatalf("ExampleSpec(%t): %v", rootless, err)
 		}

@@ -69,7 +69,7 @@ func TestErrorCodeOfFiles(t *testing.T) {
 		load func(dir string) error
 		code map[string]string // of what the file holds
 	}{
-		{"config.json", func(dir string) error { _, err := sandbox.LoadSpec(dir); return err }, map[string]string{
+		{"config.json", func(dir string) error { _, err := sandbox.LoadSpec(dir, ""); return err }, map[string]string{
 			"": "invalid-json", "{": "invalid-json", "[]": "invalid-json", `{"hostname": 1}`: "invalid-json", "{}": "internal",
 		}},
 		{"process.json", func(dir string) error { _, err := sandbox.LoadProcess(dir + "/process.json"); return err }, map[string]string{

@@ -14,7 +14,7 @@ func (e *env) words(flag string) completions {
 	switch flag {
 	case "bundle", "root", "pod-root", "lib-root", "log-root", "image-path", "work-path", "parent-path":
 		return completions{paths: directories}
-	case "log", "pid-file", "process", "resources", "console-socket", "pidfd-socket":
+	case "log", "config", "pid-file", "process", "resources", "console-socket", "pidfd-socket":
 		return completions{paths: files}
 	case "format":
 		return of("table json")

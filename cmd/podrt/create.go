@@ -49,6 +49,7 @@ func createCommand() *command {
 // initOptions are the flags that create and run share.
 type initOptions struct {
 	bundle       string
+	specFile     string
 	pod          string
 	noPivot      bool
 	noNewKeyring bool
@@ -60,6 +61,7 @@ type initOptions struct {
 
 func (o *initOptions) flags(f *flags) {
 	f.String(&o.bundle, "bundle, b", "path to the root of the bundle directory, defaults to the current directory")
+	f.String(&o.specFile, "config", "path to the specification file, defaults to the bundle's \"config.json\"")
 	f.String(&o.pod, "pod", "name or UID of the pod that the container is to be in")
 	o.io.flags(f, "init process")
 	f.Bool(&o.noPivot, "no-pivot", "do not use pivot root to jail process inside rootfs.  This should be used whenever the rootfs is on top of a ramdisk")
@@ -76,7 +78,16 @@ func (o *initOptions) start(e *env, id string, start startFunc, detach bool) (_ 
 	if err != nil {
 		return -1, err
 	}
-	spec, err := sandbox.LoadSpec(bundle)
+	// As crun has it: that name alone is the bundle's.
+	if o.specFile == sandbox.SpecFile {
+		o.specFile = ""
+	}
+	if o.specFile != "" {
+		if o.specFile, err = filepath.Abs(o.specFile); err != nil {
+			return -1, err
+		}
+	}
+	spec, err := sandbox.LoadSpec(bundle, o.specFile)
 	if err != nil {
 		return -1, err
 	}
@@ -144,7 +155,7 @@ func (o *initOptions) create(e *env, id, bundle string, spec *specs.Spec, member
 		manager = sandbox.CgroupfsManager
 	}
 	return sandbox.CreateContainer(sandbox.ContainerConfig{
-		Root: e.root, ID: id, Bundle: bundle, Spec: spec,
+		Root: e.root, ID: id, Bundle: bundle, Spec: spec, SpecFile: o.specFile,
 		Cgroups: manager, Rootless: rootless,
 		NoPivot: o.noPivot, NoNewKeyring: o.noNewKeyring,
 	})

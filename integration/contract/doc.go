@@ -27,6 +27,7 @@
 //	kill c1 RTMIN+1                            is signal 35                               a superset
 //	run.oci.keep_original_groups, crun's       is an annotation                           podman writes it, for --group-add keep-groups
 //	--cgroup-manager, crun's                   is a flag                                  podman passes it to runtimes of containers.conf
+//	--config of create and run, crun's         is a flag                                  crun's callers and its suite pass it
 //	--pidfd-socket of a missing socket         dial unix …                                runc: "failed to dail …"
 //	restore with a missing --image-path        makes no directory                         runc makes one, and fails then
 //	events without the memory controller       works                                      runc ends with an error at the first
