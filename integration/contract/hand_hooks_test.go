@@ -146,10 +146,11 @@ var hookRows = []row{
 			cmd := s.command("start", "c1")
 			s.must(cmd.Start())
 			socket := s.root + "/c1/notify/notify.sock"
-			s.await("socket", func() bool { _, err := os.Stat(socket); return err == nil })
-			info, err := os.Stat(socket)
-			s.must(err)
-			s.fact("mode", info.Mode())
+			// It is made first, and opened to all then.
+			s.await("socket for all", func() bool {
+				info, err := os.Stat(socket)
+				return err == nil && info.Mode() == os.ModeSocket|0o777
+			})
 			s.notify(socket, "READY=1\n")
 			manager.expectNotify("READY=1\n", "MAINPID="+strconv.Itoa(s.pid())+"\n", "BARRIER=1")
 			s.fact("start ends", cmd.Wait())
