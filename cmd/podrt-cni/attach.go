@@ -63,7 +63,7 @@ func (h *host) add(ctx context.Context, a netsetup.CNIAttach) (place, error) {
 func (h *host) earlier(ctx context.Context, i *intent) (place, error) {
 	old, err := h.readIntent(i.Attach.UID)
 	if errors.Is(err, fs.ErrNotExist) {
-		return place{}, nil
+		return place{}, h.clear(i.Attach.UID) // the rest of a removal, which is not this one's
 	}
 	if err != nil {
 		return place{}, err

@@ -262,6 +262,48 @@ func TestKilledEarly(t *testing.T) {
 	w.wantNothingKnown()
 }
 
+// A removal was killed when the intent was gone, and the rest was not: the pod is
+// attached, and to stay so.
+func TestKilledLate(t *testing.T) {
+	w := newWorld(t)
+	w.conf("1.0.0", "net", plainPlugin, testPlugin)
+	a := w.pod("u1", "net")
+	mustWrite(t, netsetup.CNIPodDir(w.CacheDir, "u1")+"/leaving", "")
+	w.mustAdd(a)
+	w.mustAdd(a)
+	if told := calls(t, w.plugin, "ADD", "DEL"); len(told) != 1 {
+		t.Errorf("calls %+v; want one ADD", told)
+	}
+	w.mustDel("u1")
+	w.wantNothing()
+}
+
+// An intent that the disk has no room for leaves nothing.
+func TestIntentFull(t *testing.T) {
+	w := newWorld(t)
+	w.conf("1.0.0", "net", plainPlugin, testPlugin)
+	if err := os.MkdirAll(w.CacheDir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount("tmpfs", w.CacheDir, "tmpfs", 0, "size=4096"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(w.CacheDir, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	mustWrite(t, w.CacheDir+"/full", strings.Repeat("x", 4096))
+	_, _, err := w.Add(context.Background(), w.pod("u1", "net"))
+	wantError(t, err, `record pod "u1" for CNI network "net"`, "no space left on device")
+	if strings.Contains(err.Error(), "not empty") {
+		t.Error(err)
+	}
+	if left, err := os.ReadDir(w.CacheDir + "/pods"); err != nil || len(left) > 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+}
+
 // What libcni keeps was written by half.
 func TestResultTorn(t *testing.T) {
 	w := newWorld(t)

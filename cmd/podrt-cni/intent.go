@@ -70,7 +70,7 @@ func (h *host) write(i *intent) error {
 		err = os.Rename(temp, path)
 	}
 	if err != nil {
-		return errors.Join(err, h.remove(i.Attach.UID))
+		return errors.Join(err, h.clear(i.Attach.UID))
 	}
 	return nil
 }
