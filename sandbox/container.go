@@ -23,8 +23,7 @@ type Container struct {
 	root string
 	lc   *libcontainer.Container
 
-	limits   *specs.LinuxResources // known to who created the container
-	specFile string                // likewise; see ContainerConfig
+	limits *specs.LinuxResources // known to who created the container
 	// restored by this process: libcontainer's object says "running" for good,
 	// since its restoredState takes the transition to stopped without a change. A
 	// removal loads the container anew.
@@ -154,13 +153,9 @@ func (c *Container) ExecSpec(args []string) (*specs.Process, error) {
 	if bundle == "" {
 		return nil, errors.New("bundle not found in labels")
 	}
-	in, err := readIntent(c.dir())
+	file, err := c.specFile()
 	if err != nil {
 		return nil, err
-	}
-	var file string
-	if in != nil {
-		file = in.SpecFile
 	}
 	p, err := loadSpecProcess(bundle, file)
 	if err != nil {

@@ -65,11 +65,11 @@ func CreateContainer(cfg ContainerConfig) (*Container, error) {
 	if keep {
 		keepGroups(config)
 	}
-	c := &Container{root: cfg.Root, lc: lc, specFile: cfg.SpecFile}
+	c := &Container{root: cfg.Root, lc: lc}
 	if cfg.Spec.Linux != nil && cfg.Cgroups != NoManager {
 		c.limits = cfg.Spec.Linux.Resources
 	}
-	if err := c.recordIntent(); err != nil {
+	if err := c.recordIntent(cfg.SpecFile); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(c.dir()))
 	}
 	return c, nil

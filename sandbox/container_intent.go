@@ -30,15 +30,28 @@ type containerIntent struct {
 
 const intentVersion = 1
 
-func (c *Container) recordIntent() error {
+func (c *Container) recordIntent(specFile string) error {
 	state, err := c.lc.State()
 	if err != nil {
 		return err
 	}
 	return writeJSON(filepath.Join(c.dir(), intentFile), &containerIntent{
-		Version: intentVersion, ID: c.ID(), Bundle: c.Bundle(), SpecFile: c.specFile, Pod: c.Annotations()[AnnotationPod],
+		Version: intentVersion, ID: c.ID(), Bundle: c.Bundle(), SpecFile: specFile, Pod: c.Annotations()[AnnotationPod],
 		Cgroups: state.Config.Cgroups, CgroupPaths: state.CgroupPaths,
 	})
+}
+
+// specFile returns what was recorded of ContainerConfig.SpecFile: alone, whatever
+// the version, since a running container outlives the podrt that made it.
+func (c *Container) specFile() (string, error) {
+	var in struct {
+		SpecFile string `json:"specFile"`
+	}
+	err := readJSON(filepath.Join(c.dir(), intentFile), &in)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return in.SpecFile, err
 }
 
 // readIntent reads the intent of a container that has no state; nil if its
