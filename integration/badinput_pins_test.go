@@ -39,7 +39,7 @@ func TestBadBoot(t *testing.T) {
 		{name: "join", args: []string{"pod", "create", "--network", "container:p", "q"}, code: 1, words: []string{"join network: " + lost}},
 		{name: "name", args: []string{"pod", "create", "p"}, code: 1, words: []string{"pod with that name exists"}},
 	})
-	wantPhase(t, a, "p", "Dead", "before the last boot")
+	wantDead(t, a, "p", "before the last boot")
 	if r := a.ok(t, "pod", "wait", "p"); r.stdout != "app 0 exit\n" {
 		t.Errorf("pod wait prints %q; its end is on record", r.stdout)
 	}
@@ -73,7 +73,7 @@ func TestRebooted(t *testing.T) {
 		}
 	}
 	changeRecord(t, a, "p", func(rec map[string]any) { rec["bootID"] = "00000000-0000-0000-0000-000000000000" })
-	wantPhase(t, a, "p", "Dead", "before the last boot")
+	wantDead(t, a, "p", "before the last boot")
 	a.ok(t, "pod", "rm", "p")
 	if left := a.left(); len(left) > 0 {
 		t.Errorf("left: %q", left)
@@ -124,7 +124,7 @@ func TestBadPin(t *testing.T) {
 				{name: "join", args: []string{"pod", "create", "--network", "container:p", "q"}, code: 1, words: words},
 				{name: "start", args: []string{"pod", "start", "p"}, code: 1, words: words},
 			})
-			wantPhase(t, a, "p", "Dead", tt.why)
+			wantDead(t, a, "p", tt.why)
 			a.ok(t, "pod", "rm", "-f", "p")
 		})
 	}
@@ -177,14 +177,15 @@ func changeJSON(t *testing.T, path string, change func(map[string]any)) {
 	writeJSON(t, path, object)
 }
 
-// wantPhase looks at what inspect and ls say of a pod.
-func wantPhase(t *testing.T, a *arena, pod, phase, reason string) {
+// wantDead looks at what inspect and ls say of a pod.
+func wantDead(t *testing.T, a *arena, pod, reason string) {
 	t.Helper()
 	var st []struct{ Phase, Reason string }
 	r := a.ok(t, "pod", "inspect", pod)
 	if err := json.Unmarshal([]byte(r.stdout), &st); err != nil || len(st) != 1 {
 		t.Fatalf("%v: %v", err, r)
 	}
+	const phase = "Dead"
 	if st[0].Phase != phase || !strings.Contains(st[0].Reason, reason) {
 		t.Errorf("inspect: phase %q for %q; want %q for %q", st[0].Phase, st[0].Reason, phase, reason)
 	}

@@ -130,7 +130,7 @@ func TestGraceClosedStreams(t *testing.T) {
 func TestGraceOutside(t *testing.T) {
 	rung.Privileged(t)
 	a := newArena(t)
-	victim, err := os.MkdirTemp("/tmp", "podrt-grace-")
+	victim, err := os.MkdirTemp("/tmp", "podrt-grace-") //nolint:usetesting // a path of two names
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -84,7 +84,7 @@ func TestNetworkReboot(t *testing.T) {
 		fresh := w.pod(t, "fresh", asked...)
 		other := w.bare(t, "other", "--network", "small") // the subnet was full
 		w.outside.reach(t, hostIP+":8080", "fresh for "+outsideIP)
-		wantPhase(t, w.arena, "old", "Dead", "before the last boot")
+		wantDead(t, w.arena, "old", "before the last boot")
 
 		w.ok(t, "pod", "rm", "old", "p3", "p4", "p5", "p6")
 		w.outside.reach(t, hostIP+":8080", "fresh for "+outsideIP)

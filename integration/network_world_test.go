@@ -168,7 +168,7 @@ func (a *agent) reach(t *testing.T, addr, want string) {
 	case want == noAnswer:
 	case r.Error != "":
 		t.Errorf("%s: %s: %s; want %q", a.name, addr, r.Error, want)
-	case r.Out != want && !(strings.HasSuffix(want, " for") && strings.HasPrefix(r.Out, want+" ")):
+	case r.Out != want && (!strings.HasSuffix(want, " for") || !strings.HasPrefix(r.Out, want+" ")):
 		t.Errorf("%s: %s answers %q; want %q", a.name, addr, r.Out, want)
 	}
 }

@@ -73,7 +73,7 @@ type consoleSocket struct {
 
 func newConsoleSocket(t *testing.T) *consoleSocket {
 	t.Helper()
-	dir, err := os.MkdirTemp("/tmp", "console") // a path that is short enough (unix(7))
+	dir, err := os.MkdirTemp("/tmp", "console") //nolint:usetesting // a path that is short enough (unix(7))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -216,7 +216,7 @@ func TestOCICheckpointForeignTerminal(t *testing.T) {
 // A connection to a socket outside of the container.
 func TestOCIExternalUnixSocket(t *testing.T) {
 	saveWithBoth(t, "", func(t *testing.T, o *ociRuntime) {
-		dir, err := os.MkdirTemp("/tmp", "log")
+		dir, err := os.MkdirTemp("/tmp", "log") //nolint:usetesting // as above
 		if err != nil {
 			t.Fatal(err)
 		}

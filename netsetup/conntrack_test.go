@@ -26,8 +26,8 @@ func newAsker(t *testing.T, m *machine, to string) asker {
 	return a
 }
 
-func (a asker) ask(limit time.Duration) (string, error) {
-	if err := a.SetDeadline(time.Now().Add(limit)); err != nil {
+func (a asker) ask() (string, error) {
+	if err := a.SetDeadline(time.Now().Add(answerTime)); err != nil {
 		return "", err
 	}
 	if _, err := a.Write([]byte("?")); err != nil {
@@ -48,13 +48,13 @@ func TestConntrack(t *testing.T) {
 		client string
 	}{{v4, "192.0.2.2"}, {v6, "2001:db8::2"}}
 	for _, a := range both {
-		if got, err := a.ask(answerTime); !errors.Is(err, unix.ECONNREFUSED) {
+		if got, err := a.ask(); !errors.Is(err, unix.ECONNREFUSED) {
 			t.Fatalf("before anybody is there: %q, %v; want %v", got, err, unix.ECONNREFUSED)
 		}
 	}
 	w.publish(t, w.one, "5353:80/udp")
 	for _, a := range both {
-		if got, err := a.ask(answerTime); got != "one "+a.client {
+		if got, err := a.ask(); got != "one "+a.client {
 			t.Errorf("once it is published: %q, %v; want an answer", got, err)
 		}
 	}
@@ -63,7 +63,7 @@ func TestConntrack(t *testing.T) {
 	// the same, here.
 	neighbour := newAsker(t, w.two.machine, "10.88.0.1:5354")
 	w.publish(t, w.far, "5354:80/udp")
-	if got, err := neighbour.ask(answerTime); got != "far 10.87.0.3" {
+	if got, err := neighbour.ask(); got != "far 10.87.0.3" {
 		t.Fatalf("another pod: %q, %v", got, err)
 	}
 	w.unpublish(t, w.one)
@@ -81,12 +81,12 @@ func TestConntrack(t *testing.T) {
 	}
 	w.one.unreached(t, func() {
 		for _, a := range both {
-			if got, err := a.ask(answerTime); !errors.Is(err, unix.ECONNREFUSED) {
+			if got, err := a.ask(); !errors.Is(err, unix.ECONNREFUSED) {
 				t.Errorf("once the pod is gone: %q, %v; want %v", got, err, unix.ECONNREFUSED)
 			}
 		}
 	})
-	if got, err := neighbour.ask(answerTime); got != "far 10.87.0.3" {
+	if got, err := neighbour.ask(); got != "far 10.87.0.3" {
 		t.Errorf("another pod afterwards: %q, %v", got, err)
 	}
 	flush := func(addrs ...netip.Addr) {

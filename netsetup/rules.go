@@ -94,7 +94,7 @@ func withRules(do func(*nftables.Conn) error) error {
 }
 
 // inMessages puts the addition or removal of elements into the batch.
-func inMessages(conn *nftables.Conn, list elements, one func(*nftables.Set, []nftables.SetElement) error) error {
+func inMessages(list elements, one func(*nftables.Set, []nftables.SetElement) error) error {
 	sets := ruleSets()
 	for name, all := range list {
 		for len(all) > 0 {

@@ -99,11 +99,11 @@ func addNetworkRules(n *Network) (made bool, err error) {
 			if err != nil {
 				return err
 			}
-			if err := inMessages(conn, old, conn.SetDeleteElements); err != nil {
+			if err := inMessages(old, conn.SetDeleteElements); err != nil {
 				return err
 			}
 		}
-		if err := inMessages(conn, networkElements(n), conn.SetAddElements); err != nil {
+		if err := inMessages(networkElements(n), conn.SetAddElements); err != nil {
 			return err
 		}
 		return conn.Flush()
@@ -174,7 +174,7 @@ func removeNetworkRules(n *Network, last bool) error {
 		if err != nil {
 			return err
 		}
-		if err := inMessages(conn, list, conn.SetDeleteElements); err != nil {
+		if err := inMessages(list, conn.SetDeleteElements); err != nil {
 			return err
 		}
 		return conn.Flush()
@@ -201,7 +201,7 @@ func reloadRules(networks []*Network, pods []published) error {
 			return err
 		}
 		for _, n := range networks {
-			if err := inMessages(conn, networkElements(n), conn.SetAddElements); err != nil {
+			if err := inMessages(networkElements(n), conn.SetAddElements); err != nil {
 				return err
 			}
 		}
@@ -210,7 +210,7 @@ func reloadRules(networks []*Network, pods []published) error {
 			if err != nil {
 				return err
 			}
-			if err := inMessages(conn, list, conn.SetAddElements); err != nil {
+			if err := inMessages(list, conn.SetAddElements); err != nil {
 				return err
 			}
 		}

@@ -61,7 +61,7 @@ func addPortRules(uid string, n *Network, addrs []netip.Addr, ports []Port) erro
 		return err
 	}
 	err = withRules(func(conn *nftables.Conn) error {
-		if err := inMessages(conn, list, conn.SetAddElements); err != nil {
+		if err := inMessages(list, conn.SetAddElements); err != nil {
 			return err
 		}
 		err := conn.Flush()
@@ -73,10 +73,10 @@ func addPortRules(uid string, n *Network, addrs []netip.Addr, ports []Port) erro
 		if err != nil {
 			return err
 		}
-		if err := inMessages(conn, old, conn.SetDeleteElements); err != nil {
+		if err := inMessages(old, conn.SetDeleteElements); err != nil {
 			return err
 		}
-		if err := inMessages(conn, list, conn.SetAddElements); err != nil {
+		if err := inMessages(list, conn.SetAddElements); err != nil {
 			return err
 		}
 		return conn.Flush()
@@ -125,7 +125,7 @@ func removeElements(uid string, ports []Port) error {
 				list[set] = append(list[set], nftables.SetElement{Key: key})
 			}
 		}
-		if err := inMessages(conn, list, conn.SetDeleteElements); err != nil {
+		if err := inMessages(list, conn.SetDeleteElements); err != nil {
 			return err
 		}
 		err := conn.Flush()
@@ -135,7 +135,7 @@ func removeElements(uid string, ports []Port) error {
 		if list, err = findPorts(conn, uid, ports); err != nil {
 			return err
 		}
-		if err := inMessages(conn, list, conn.SetDeleteElements); err != nil {
+		if err := inMessages(list, conn.SetDeleteElements); err != nil {
 			return err
 		}
 		return conn.Flush()

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,7 +23,7 @@ import (
 func (w *world) wantNothingKnown() {
 	w.t.Helper()
 	entries, err := os.ReadDir(w.CacheDir + "/pods")
-	if err != nil && !os.IsNotExist(err) {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		w.t.Error(err)
 	}
 	for _, e := range entries {

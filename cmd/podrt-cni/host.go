@@ -159,7 +159,7 @@ func (h *host) lock(ctx context.Context, how int) (*os.File, error) {
 	go func() {
 		for {
 			err := unix.Flock(int(f.Fd()), how)
-			if err != unix.EINTR { //nolint:errorlint // a bare errno
+			if !errors.Is(err, unix.EINTR) {
 				done <- err
 				return
 			}

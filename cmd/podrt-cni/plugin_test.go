@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -115,7 +117,7 @@ func note(c call) error {
 func calls(t *testing.T, dir string, commands ...string) []call {
 	t.Helper()
 	f, err := os.Open(filepath.Join(dir, "calls"))
-	if os.IsNotExist(err) {
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {

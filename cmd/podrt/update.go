@@ -30,7 +30,7 @@ func updateCommand() *command {
 				return err
 			}
 			if o.file == "" && o.kernelMemory+o.kernelMemoryTCP != "" {
-				e.log.warn(errors.New("Kernel memory settings are ignored and will be removed")) //nolint:staticcheck // runc's words
+				e.log.warn(errors.New("Kernel memory settings are ignored and will be removed")) // runc's words
 			}
 			return c.Update(u)
 		},
