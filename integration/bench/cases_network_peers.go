@@ -206,7 +206,7 @@ func (n *networkLab) podmanWith(st *stage, base *podman, name, backend string) e
 	if backend == "" {
 		create = append(create, "--network", "none")
 	} else {
-		conf := "[containers]\npids_limit=0\n[network]\nnetwork_backend=\"" + backend + "\"\n"
+		conf := podmanContainers + "[network]\nnetwork_backend=\"" + backend + "\"\n"
 		if backend == "netavark" {
 			path, err := n.netavarkPath()
 			if err != nil {

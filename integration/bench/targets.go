@@ -35,6 +35,7 @@ var ratios = []struct {
 	{"list-1000", "", "runc", 0.15},
 	{"podman-5", "up", "podman", 0.05},
 	{"podman-5", "down", "podman", 0.05},
+	{"podman-5", "both", "podman", 0.05},
 	{"sandbox", "both", floorProcess, 5},
 }
 
