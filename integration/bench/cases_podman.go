@@ -59,8 +59,8 @@ const (
 	podmanContainers = "[containers]\npids_limit=0\nseccomp_profile=\"unconfined\"\n"
 )
 
-// podman is podman with storage of its own below the lab. What is not as it
-// comes: --share-parent=false, as Debian's 4.3.1 puts a device program on the
+// podman is podman with storage of its own below the lab, where it has its own by
+// default: the database and the layers on the disk. What is not as it comes: --share-parent=false, as Debian's 4.3.1 puts a device program on the
 // pod's cgroup that forbids crun to make /dev/null; no seccomp profile, as podrt
 // has none beside it; and no pids limit, where the rung has no pids controller.
 type podman struct {
@@ -91,7 +91,7 @@ func (l *lab) podman(rootfs string) (*podman, error) {
 		runtime = filepath.Join(l.root, "bin/bench/crun-memlock")
 	}
 	p.global = []string{
-		"--root", filepath.Join(p.dir, "root"), "--runroot", filepath.Join(p.dir, "run"), "--tmpdir", filepath.Join(p.dir, "tmp"),
+		"--root", filepath.Join(l.disk, "podman"), "--runroot", filepath.Join(p.dir, "run"), "--tmpdir", filepath.Join(p.dir, "tmp"),
 		"--storage-driver", "overlay", "--cgroup-manager", "cgroupfs", "--events-backend", "none", "--runtime", runtime,
 	}
 	conf := filepath.Join(p.dir, "containers.conf")

@@ -23,6 +23,7 @@ const cgroupRoot = "/sys/fs/cgroup"
 type lab struct {
 	root    string // of the repository
 	dir     string // of this run, with state and bundles; on a tmpfs
+	disk    string // for what has its place below /var: not on a tmpfs
 	cgroup  string // below cgroupRoot, for all containers but podrt's pods'
 	tools   []*tool
 	missing []string // tools that are not there, and how to get them
@@ -56,7 +57,14 @@ func newLab(root string, o *options) (_ *lab, retErr error) {
 	if err := bundle.Root(l.rootfs()); err != nil {
 		return nil, err
 	}
-	if l.tools, l.missing, err = findTools(root, dir, o.with); err != nil {
+	if l.disk, err = os.MkdirTemp(filepath.Join(root, "bin/bench"), "disk-"); err != nil {
+		return nil, err
+	}
+	// As the directories there are; the root of a user namespace walks through.
+	if err := os.Chmod(l.disk, 0o711); err != nil {
+		return nil, err
+	}
+	if l.tools, l.missing, err = findTools(root, dir, l.disk, o.with); err != nil {
 		return nil, err
 	}
 	return l, nil
@@ -73,6 +81,9 @@ func (l *lab) close() error {
 	// podrt's state root is a mount of its own.
 	for _, t := range l.podrts() {
 		_ = syscall.Unmount(filepath.Dir(t.root), syscall.MNT_DETACH)
+	}
+	if l.disk != "" {
+		err = errors.Join(err, os.RemoveAll(l.disk))
 	}
 	return errors.Join(err, os.RemoveAll(l.dir))
 }

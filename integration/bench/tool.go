@@ -59,13 +59,14 @@ func (t *tool) do(args ...string) command {
 }
 
 // findTools finds the runtimes, podrt first, and says which are missing. State
-// is kept below dir.
-func findTools(root, dir string, with builds) (tools []*tool, missing []string, err error) {
+// is kept below dir, on a tmpfs as /run is, and podrt's lasting directories below
+// disk.
+func findTools(root, dir, disk string, with builds) (tools []*tool, missing []string, err error) {
 	podrts := append(builds{{"podrt", filepath.Join(root, "bin/podrt")}}, with...)
 	for _, b := range podrts {
-		state := filepath.Join(dir, "state", b.name)
+		state, lasting := filepath.Join(dir, "state", b.name), filepath.Join(disk, b.name)
 		t := &tool{Name: b.name, Path: b.path, podrt: true, root: filepath.Join(state, "run/containers")}
-		t.global = []string{"--pod-root", filepath.Join(state, "run"), "--lib-root", filepath.Join(state, "lib"), "--log-root", filepath.Join(state, "log")}
+		t.global = []string{"--pod-root", filepath.Join(state, "run"), "--lib-root", filepath.Join(lasting, "lib"), "--log-root", filepath.Join(lasting, "log")}
 		if t.Path, err = install(root, b.name, b.path, filepath.Join(filepath.Dir(b.path), "podrt-cni")); err != nil {
 			return nil, nil, fmt.Errorf("%w; build it with: make build", err)
 		}
