@@ -14,7 +14,7 @@ import (
 
 // RuncVersion is the version of runc that libcontainer comes from, and whose
 // behaviour containers have.
-const RuncVersion = "1.5.2"
+const RuncVersion = "1.5.3"
 
 // Features describes what containers can be configured with: what was compiled
 // in, not what the running kernel has.

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/podrt/podrt/sandbox"
 )
 
 const module = "github.com/podrt/podrt"
@@ -20,7 +22,7 @@ type goPackage struct {
 	ImportPath string
 	Standard   bool
 	Imports    []string
-	Module     *struct{ Path string }
+	Module     *struct{ Path, Version string }
 }
 
 func goList(t *testing.T, args ...string) []goPackage {
@@ -109,6 +111,15 @@ func TestModules(t *testing.T) {
 	}
 	if !used["github.com/opencontainers/runc"] {
 		t.Error("go list shows no libcontainer: the test looks at the wrong program")
+	}
+}
+
+// TestRuncVersion: podrt names the version of runc that it links.
+func TestRuncVersion(t *testing.T) {
+	for _, p := range goList(t, "github.com/opencontainers/runc/libcontainer") {
+		if want := "v" + sandbox.RuncVersion; p.Module.Version != want {
+			t.Errorf("go.mod requires runc %s; sandbox.RuncVersion wants %s", p.Module.Version, want)
+		}
 	}
 }
 

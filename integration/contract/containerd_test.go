@@ -288,7 +288,7 @@ var containerdRows = []row{
 				out = []byte(strings.Replace(string(out), "podrt", "runc", 1))
 			}
 			runc, commit, spec := goRuncVersion(string(out))
-			if !strings.HasPrefix(runc, "1.5.2") || commit == "" {
+			if !strings.HasPrefix(runc, s.w.version) || commit == "" {
 				if s.name != "podrt" {
 					s.Errorf("--version prints %s", out)
 				}

@@ -33,7 +33,7 @@
 //	events without the memory controller       works                                      runc ends with an error at the first
 //	a FIFO with a device number                is made                                    the specification has none for it; runc refuses it
 //	delete --force                             waits for the processes' end               runc sleeps 100 ms and more, always
-//	--version as runc                          1.5.2+podrt.0.1.0                          who parses it sees runc's, who reads it sees podrt
+//	--version as runc                          1.x.y+podrt.0.1.0                          who parses it sees runc's, who reads it sees podrt
 //	features                                   no cgroup v1; podrt's own annotations      podrt has no cgroup v1
 //	default --root                             /run/podrt/containers                      a podrt beside a runc
 //

@@ -177,7 +177,7 @@ var dockerRows = []row{
 			if version == "" || commit == "" {
 				s.Errorf("--version prints %s: version %q, commit %q", out, version, commit)
 			}
-			if s.name == "podrt as runc" && !strings.HasPrefix(version, "1.5.2+podrt.") {
+			if s.name == "podrt as runc" && !strings.HasPrefix(version, s.w.version+"+podrt.") {
 				s.Errorf("version %q; want runc's, and podrt's after it", version)
 			}
 		},

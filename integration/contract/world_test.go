@@ -21,10 +21,11 @@ type side struct {
 
 // world is what all rows share.
 type world struct {
-	sides  []side // runc, which the others are held against, is the last
-	rootfs string // with nothing but busybox
-	config []byte // a config.json to begin with: runc's own
-	rows   atomic.Int32
+	sides   []side // runc, which the others are held against, is the last
+	version string // runc's, as it says
+	rootfs  string // with nothing but busybox
+	config  []byte // a config.json to begin with: runc's own
+	rows    atomic.Int32
 }
 
 func newWorld(t *testing.T) *world {
@@ -43,11 +44,14 @@ func newWorld(t *testing.T) *world {
 		w.sides = w.sides[1:] // what podrt calls itself makes no difference to controllers
 	}
 	makeRootfs(t, w.rootfs)
+	out, err := exec.Command(runc, "--version").Output()
+	if w.version, _, _ = goRuncVersion(string(out)); err != nil || w.version == "" {
+		t.Fatalf("%s --version: %v: %s", runc, err, out)
+	}
 	cmd := exec.Command(runc, "spec", "--bundle", dir)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%q: %v: %s", cmd.Args, err, out)
 	}
-	var err error
 	if w.config, err = os.ReadFile(filepath.Join(dir, "config.json")); err != nil {
 		t.Fatal(err)
 	}
