@@ -91,13 +91,20 @@ func savedCgroup2Options(containerRoot string) []string {
 	return all
 }
 
-// finishCgroup2Options puts the options back that a killed podrt could not. It is
-// best effort: a container is to be deleted all the same.
-func finishCgroup2Options(dir string) {
+// criuRoot is where, in a container's state directory, libcontainer binds the
+// root file system for CRIU while it restores.
+const criuRoot = "criu-root"
+
+// finishCriu puts the options back that a podrt could not which was killed while
+// CRIU worked, and unmounts the root file system in the state directory, into
+// which the directory's removal would go on. It is best effort: a container is
+// to be deleted all the same.
+func finishCriu(dir string) {
 	var want []string
 	if readJSON(filepath.Join(dir, cgroup2OptionsFile), &want) != nil {
 		return
 	}
+	_ = unix.Unmount(filepath.Join(dir, criuRoot), unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
 	if root, err := cgroups.Root(); err == nil {
 		_ = resetCgroup2Options(root, want)
 	}

@@ -123,7 +123,7 @@ func removeHalfMade(ctx context.Context, dir string) error {
 			return err
 		}
 	}
-	finishCgroup2Options(dir)
+	finishCriu(dir)
 	return removeStateDir(dir)
 }
 
@@ -146,7 +146,7 @@ func (c *Container) Delete(ctx context.Context, force bool) error {
 			return err
 		}
 	}
-	finishCgroup2Options(c.dir())
+	finishCriu(c.dir())
 	return c.lc.Destroy()
 }
 

@@ -2,6 +2,8 @@ package sandbox
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -54,4 +56,34 @@ func TestRemoveOfAnotherOne(t *testing.T) {
 		t.Error(err)
 	}
 	assertEmpty(t, s.ContainerRoot)
+}
+
+// A podrt that was killed while it restored a container without a mount namespace
+// has left the root file system bound in the state directory, which is then
+// removed without what is in it.
+func TestRemoveLeavesRoot(t *testing.T) {
+	rung.Privileged(t)
+	bundle, spec := busyboxBundle(t, "true")
+	root := t.TempDir()
+	c, err := CreateContainer(ContainerConfig{Root: root, ID: "x", Bundle: bundle, Spec: spec})
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := filepath.Join(c.dir(), criuRoot)
+	for _, err := range []error{
+		os.WriteFile(filepath.Join(c.dir(), cgroup2OptionsFile), []byte("[]"), 0o600),
+		os.Mkdir(at, 0o700),
+		unix.Mount(filepath.Join(bundle, "rootfs"), at, "", unix.MS_BIND|unix.MS_REC, ""),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := DeleteContainer(patience(t), root, "x", true); err != nil {
+		t.Error(err)
+	}
+	assertEmpty(t, root)
+	if _, err := os.Stat(filepath.Join(bundle, "rootfs/bin/busybox")); err != nil {
+		t.Errorf("the container's root file system is gone with its state: %v", err)
+	}
 }
