@@ -160,6 +160,11 @@ func TestSpecMounts(t *testing.T) {
 			script: `stat -c %a:%u:%g /m; grep -o ' /m .*' /proc/self/mountinfo | cut -d' ' -f3,5,7; dd if=/dev/zero of=/m/f bs=1k count=100 2>&1 | head -1`,
 			want:   "1777:3:4\nrw,noexec,relatime tmpfs rw,size=64k,uid=3,gid=4\ndd: error writing '/m/f': No space left on device",
 		},
+		{
+			name: "tmpfs with defaults", spec: mount(specs.Mount{Destination: "/m", Type: "tmpfs", Source: "tmpfs", Options: []string{"defaults", "size=64k", "nodev"}}),
+			script: `grep -o ' /m .*' /proc/self/mountinfo | cut -d' ' -f3,5,7`, want: "rw,nodev,relatime tmpfs rw,size=64k,mode=755",
+		},
+		{name: "bind with defaults", spec: mount(specs.Mount{Destination: "/m", Source: src, Options: []string{"bind", "defaults"}}), script: "ls /m", want: "file\nsub"},
 		{name: "tmpfs over what is there", spec: mount(specs.Mount{Destination: "/etc", Type: "tmpfs", Source: "tmpfs", Options: []string{"nodev"}}), script: "ls /etc", want: ""},
 		{name: "tmpcopyup", spec: mount(specs.Mount{Destination: "/etc", Type: "tmpfs", Source: "tmpfs", Options: []string{"tmpcopyup", "rw"}}), script: "ls /etc; echo x > /etc/new && cat /etc/new", want: "group\npasswd\nx"},
 		{name: "tmpcopyup of another type", spec: mount(specs.Mount{Destination: "/m", Source: src, Type: "bind", Options: []string{"bind", "tmpcopyup"}}), script: "ls /m", want: "file\nsub"},
@@ -266,4 +271,26 @@ func TestSpecRootfs(t *testing.T) {
 		{name: "restricted without a mount namespace", spec: func(s *specs.Spec) { withoutNamespace(s, specs.MountNamespace) }, err: "unable to restrict sys entries without a private MNT namespace"},
 	}...)
 	b.run(t, rows)
+}
+
+// TestSpecRootfsFlags: a root that is made read-only keeps what its mount had.
+func TestSpecRootfsFlags(t *testing.T) {
+	b := newSpecBench(t, false)
+	root := filepath.Join(b.bundle, "rootfs")
+	if err := unix.Mount(root, root, "", unix.MS_BIND, ""); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := unix.Unmount(root, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	}()
+	if err := unix.Mount("", root, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOATIME, ""); err != nil {
+		t.Fatal(err)
+	}
+	const flags = `awk '$5 == "/" { print $6 }' /proc/self/mountinfo`
+	b.run(t, []specRow{
+		{name: "read-only", script: flags, want: "ro,nosuid,nodev,noatime"},
+		{name: "writable", spec: func(s *specs.Spec) { s.Root.Readonly = false }, script: flags, want: "rw,nosuid,nodev,noatime"},
+	})
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 )
 
 // namespaced is a process that is alone in new namespaces of all kinds but user
@@ -249,4 +250,52 @@ func TestSpecHooks(t *testing.T) {
 		{name: "prestart fails", spec: hooks(specs.Hooks{Prestart: hook("/bin/false", "false")}), err: "...exit status 1"}, //nolint:staticcheck // engines still use it
 		{name: "poststart fails", spec: hooks(specs.Hooks{Poststart: hook("/bin/false", "false")}), script: "sleep 100", err: "...exit status 1"},
 	})
+}
+
+// TestSpecHostMounts: a container in the host's mount namespace leaves the
+// propagation of the host's mounts as it is.
+func TestSpecHostMounts(t *testing.T) {
+	b := newSpecBench(t, false)
+	propagation := func() string {
+		// The mounts that there were, and the tags of each (proc_pid_mountinfo(5)).
+		table, err := os.ReadFile("/proc/self/mountinfo")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var tags strings.Builder
+		for line := range strings.Lines(string(table)) {
+			before, _, _ := strings.Cut(line, " - ")
+			f := strings.Fields(before)
+			if f[4] == "/" || f[4] == b.bundle {
+				fmt.Fprintln(&tags, f[4], f[6:])
+			}
+		}
+		return tags.String()
+	}
+	// What is mounted in the host's namespace goes with the bundle.
+	if err := unix.Mount(b.bundle, b.bundle, "", unix.MS_BIND, ""); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := unix.Unmount(b.bundle, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	}()
+	if err := unix.Mount("", b.bundle, "", unix.MS_SHARED, ""); err != nil {
+		t.Fatal(err)
+	}
+	before := propagation()
+	if !strings.Contains(before, b.bundle+" [shared:") {
+		t.Fatalf("mounts before: %s; want the bundle shared", before)
+	}
+	b.run(t, []specRow{{
+		name: "container", spec: func(s *specs.Spec) {
+			withoutNamespace(s, specs.MountNamespace)
+			s.Linux.MaskedPaths, s.Linux.ReadonlyPaths, s.Root.Readonly = nil, nil, false
+			s.Mounts = []specs.Mount{*mountAt(s, "/dev")} // in which libcontainer makes links
+		}, script: "echo yes", want: "yes",
+	}})
+	if after := propagation(); after != before {
+		t.Errorf("mounts after:\n%s\nwant them as they were:\n%s", after, before)
+	}
 }
