@@ -121,6 +121,9 @@ func (c *Container) Restore(p *Process, o *CheckpointOptions) error {
 		if err := checkCriu(); err != nil {
 			return err
 		}
+		if err := c.checkImageMounts(o.ImagesDirectory); err != nil {
+			return err
+		}
 		return c.keepCgroup2Options(func() error {
 			return c.restoreInOwnMounts(func() error { return c.lc.Restore(lp, &opts) })
 		})

@@ -30,6 +30,7 @@
 //	--config of create and run, crun's         is a flag                                  crun's callers and its suite pass it
 //	--pidfd-socket of a missing socket         dial unix …                                runc: "failed to dail …"
 //	restore with a missing --image-path        makes no directory                         runc makes one, and fails then
+//	restore, and a mount was ro and is not     is refused                                 the container can have exchanged two; runc restores the host's directory writable
 //	restore, while CRIU works                  mounts nothing on the host                 killed, runc leaves the root file system in its state, and delete empties it
 //	events without the memory controller       works                                      runc ends with an error at the first
 //	a FIFO with a device number                is made                                    the specification has none for it; runc refuses it
