@@ -217,6 +217,19 @@ func TestEnginePodByAnnotation(t *testing.T) {
 	both := criContainer(otherID, "app", 1)
 	both.Annotations["dev.podrt.pod"] = "p"
 	e.refused(t, []string{`dev.podrt.pod "p"`, "io.kubernetes.cri.sandbox-id", sandboxID}, "create", "--bundle", e.bundle(t, both), otherID)
+	// Nor with what has the engine's words ignored: they may be by the same hand.
+	for _, typ := range []string{"net", "ipc", "uts"} {
+		setNamespace(both, specNamespaceOf(typ), "")
+	}
+	both.Linux.CgroupsPath = ""
+	both.Annotations["dev.podrt.engine-pods"] = "false"
+	named := []string{`dev.podrt.pod "p"`, "io.kubernetes.cri.container-type"}
+	e.refused(t, named, "create", "--bundle", e.bundle(t, both), otherID)
+	delete(both.Annotations, "dev.podrt.engine-pods")
+	e.refused(t, named, "--engine-pods=false", "create", "--bundle", e.bundle(t, both), otherID)
+	both.Annotations["io.container.manager"] = "another"
+	e.refused(t, named, "create", "--bundle", e.bundle(t, both), otherID)
+	delete(both.Annotations, "io.container.manager")
 	delete(both.Annotations, "dev.podrt.pod")
 	e.refused(t, []string{`--pod "p"`, sandboxID}, "create", "--pod", "p", "--bundle", e.bundle(t, both), otherID)
 	if got := e.inspect(t, "p").Containers; len(got) != 1 {

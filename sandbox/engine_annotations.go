@@ -112,6 +112,17 @@ func parseClaim(annotations map[string]string, id string) *engineClaim {
 	return nil
 }
 
+// engineKey returns the annotation by which an engine says of the container that
+// it is in a pod, whatever else it says; "" if there is none.
+func engineKey(annotations map[string]string) string {
+	for i := range dialects {
+		if _, ok := annotations[dialects[i].kind]; ok {
+			return dialects[i].kind
+		}
+	}
+	return ""
+}
+
 // readCRIO adds what only CRI-O says: metadata of the pod, for a sandbox, or of
 // the container. podman writes a few of the same annotations.
 func (c *engineClaim) readCRIO(annotations map[string]string) {

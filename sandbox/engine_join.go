@@ -20,10 +20,11 @@ import (
 // The caller ends with Membership.Close or Abort.
 func (s *Store) Join(ctx context.Context, ref, id, bundle string, spec *specs.Spec) (*Membership, error) {
 	source, named := "--pod", spec.Annotations[AnnotationPod]
+	byAnnotation := ref == "" && named != ""
 	switch {
 	case ref != "" && named != "" && ref != named:
 		return nil, fmt.Errorf("--pod %q and annotation %s %q name two pods", ref, AnnotationPod, named)
-	case ref == "" && named != "":
+	case byAnnotation:
 		source, ref = "annotation "+AnnotationPod, named
 	}
 	if s.Cgroups == NoManager {
@@ -45,6 +46,9 @@ func (s *Store) Join(ctx context.Context, ref, id, bundle string, spec *specs.Sp
 		// Not one before the other: who may write annotations need not be who may
 		// choose the pod.
 		return nil, fmt.Errorf("%s %q and annotation %s %q of %s name two pods", source, ref, claim.key, claim.sandboxID, claim.engine)
+	case byAnnotation && engineKey(spec.Annotations) != "":
+		// That the engine's are ignored may be by the same hand.
+		return nil, fmt.Errorf("%s %q and annotation %s name two pods, be the latter ignored or not", source, ref, engineKey(spec.Annotations))
 	case ref != "":
 		return s.JoinPod(ctx, ref, id, bundle, spec)
 	case claim == nil || os.Geteuid() != 0:

@@ -28,11 +28,11 @@
 // passes that shall have plain containers only (containerd: a wrapper; podman and
 // CRI-O: runtime arguments). Naming two pods, in whatever way, is an error: the
 // author of a Kubernetes pod may write annotations, and must not get into a pod
-// that was made by hand. An engine that passes annotations of images on, as podman
-// does, lets images name one all the same: `podrt features` lists dev.podrt. among
-// what may be unsafe. An engine's pod is looked at, paused, resumed and killed
-// by `podrt pod`; stop, start and rm are the engine's, but rm -f removes it with
-// its containers.
+// that was made by hand, not even where the engine's are ignored. An engine that
+// passes annotations of images on, as podman does, lets images name one all the
+// same: `podrt features` lists dev.podrt. among what may be unsafe. An engine's pod
+// is looked at, paused, resumed and killed by `podrt pod`; stop, start and rm are
+// the engine's, but rm -f removes it with its containers.
 //
 // What this program links is paid at every container start: deps_test.go lists
 // the modules, each with its reason.
