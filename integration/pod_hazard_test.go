@@ -96,19 +96,21 @@ func TestPodNameIsUID(t *testing.T) {
 	w.create(t, "same", "--uid", "same")
 }
 
-// TestPodStopSignalRealTime: the stop signal of systemd's images, and one that
-// there is not, which is no reason not to stop.
+// TestPodStopSignalRealTime: the stop signal of systemd's images, and those
+// that there are not, which are no reason not to stop.
 func TestPodStopSignalRealTime(t *testing.T) {
 	w := newWorld(t)
 	trap := bundle.Spec("/probe", "trap")
 	trap.Annotations = map[string]string{"org.opencontainers.image.stopSignal": "SIGRTMIN+3"}
 	odd := bundle.Spec("sleep", "1000")
 	odd.Annotations = map[string]string{"org.opencontainers.image.stopSignal": "SIGNONSENSE"}
-	w.start(t, w.podOf(t, bundle.Pod{"terminationGracePeriodSeconds": 1},
-		bundle.Container{Name: "trap", Spec: trap}, bundle.Container{Name: "odd", Spec: odd}))
+	far := bundle.Spec("sleep", "1000")
+	far.Annotations = map[string]string{"org.opencontainers.image.stopSignal": "65"}
+	w.start(t, w.podOf(t, bundle.Pod{"terminationGracePeriodSeconds": 1}, bundle.Container{Name: "trap", Spec: trap},
+		bundle.Container{Name: "odd", Spec: odd}, bundle.Container{Name: "far", Spec: far}))
 	w.ok(t, "pod", "stop", "p")
 	if got := w.inspect(t, "p").Phase; got != "Failed" {
-		t.Errorf("phase: %s; want Failed: both were killed after their grace", got)
+		t.Errorf("phase: %s; want Failed: all were killed after their grace", got)
 	}
 	w.fails(t, 1, []string{`unknown signal "999"`}, "pod", "kill", "-s", "999", "p")
 }

@@ -80,7 +80,7 @@ func (p *Pod) stopContainer(ctx context.Context, rec containerRecord, grace time
 		if status != StatusCreated && grace > 0 {
 			var sig unix.Signal
 			sig, err = ParseSignal(c.Annotations()[AnnotationStopSignal])
-			if err != nil || sig <= 0 {
+			if err != nil || sig < 1 || sig > sigRTMax {
 				sig = unix.SIGTERM // none, or none that there is: it must end all the same
 			}
 			if err := unix.PidfdSendSignal(int(pidfd.Fd()), sig, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
