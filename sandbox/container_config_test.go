@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -55,6 +56,38 @@ func TestContainerPaths(t *testing.T) {
 	}
 	if spec.Root.Path != "root" || !reflect.DeepEqual(spec.Mounts, before.Mounts) || spec.Linux.CgroupsPath != "" {
 		t.Error("the caller's spec was changed")
+	}
+}
+
+// TestContainerForgedAnnotations: libcontainer keeps annotations as KEY=VALUE, and
+// what is before the first "=" is the key when they are read back. No key says that
+// the container is in another pod than it is, or in one at all.
+func TestContainerForgedAnnotations(t *testing.T) {
+	annotations := func(own map[string]string) map[string]string {
+		t.Helper()
+		spec := ExampleSpec(false)
+		spec.Annotations = map[string]string{"a": "b", "c=d": "e"}
+		for k, v := range own {
+			spec.Annotations[k] = v
+		}
+		for i := range 8 { // those of a map come in any order
+			spec.Annotations[fmt.Sprintf("%s=forged-%d", AnnotationPod, i)] = "x"
+			spec.Annotations[fmt.Sprintf("a=forged-%d", i)] = "x"
+		}
+		config, err := (&ContainerConfig{ID: "x", Bundle: t.TempDir(), Spec: spec}).libcontainer()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, got := utils.Annotations(config.Labels)
+		return got
+	}
+	want := map[string]string{"a": "b", "c": "d=e", AnnotationPod: "uid"}
+	if got := annotations(map[string]string{AnnotationPod: "uid"}); !reflect.DeepEqual(got, want) {
+		t.Errorf("annotations of a pod's container = %v; want %v", got, want)
+	}
+	delete(want, AnnotationPod)
+	if got := annotations(nil); !reflect.DeepEqual(got, want) {
+		t.Errorf("annotations of a plain container = %v; want %v", got, want)
 	}
 }
 

@@ -105,7 +105,9 @@ func (cfg *ContainerConfig) libcontainer() (*configs.Config, error) {
 	}
 	// specconv takes the working directory for the bundle, which is one for
 	// all containers of this process.
-	config.Labels = slices.DeleteFunc(config.Labels, func(l string) bool { return strings.HasPrefix(l, "bundle=") })
+	config.Labels = slices.DeleteFunc(config.Labels, func(l string) bool {
+		return strings.HasPrefix(l, "bundle=") || forges(l, cfg.Spec.Annotations)
+	})
 	config.Labels = append(config.Labels, "bundle="+bundle)
 	// A FIFO has no device number: the kernel gives it 0:0, and libcontainer
 	// compares. The specification has the two as optional for it.
@@ -118,6 +120,15 @@ func (cfg *ContainerConfig) libcontainer() (*configs.Config, error) {
 		return nil, err
 	}
 	return config, nil
+}
+
+// forges reports whether a label, KEY=VALUE of one of the annotations, would be
+// read back as another one that there is, or as one of podrt's: its key has a "=".
+// Annotations come from images too.
+func forges(label string, annotations map[string]string) bool {
+	key, value, _ := strings.Cut(label, "=")
+	own, exists := annotations[key]
+	return exists && own != value || !exists && strings.HasPrefix(key, annotationPrefix)
 }
 
 // absolute returns a copy of the spec whose paths do not depend on the working

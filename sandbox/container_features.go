@@ -53,7 +53,7 @@ func Features(version, commit string) *features.Features {
 			"org.systemd.property.",
 			"org.criu.config",
 			// What makes a container a part of a pod that it names.
-			"dev.podrt.",
+			annotationPrefix,
 			"io.kubernetes.cri.",
 			"io.kubernetes.cri-o.",
 			"io.kubernetes.docker.type",

@@ -13,6 +13,9 @@ import (
 	"github.com/podrt/podrt/nsenter"
 )
 
+// annotationPrefix begins the keys of all annotations that are podrt's.
+const annotationPrefix = "dev.podrt."
+
 // Annotations that podrt adds to the containers of a pod.
 const (
 	AnnotationPod       = "dev.podrt.pod"            // UID of the pod; in a bundle, which pod to join
