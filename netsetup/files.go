@@ -3,6 +3,7 @@ package netsetup
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/netip"
 	"os"
@@ -121,7 +122,7 @@ func (f Files) hosts(h host) (string, error) {
 	case Container:
 		base, err = readFile(filepath.Join(f.PodDir, ownHostsFile))
 		if errors.Is(err, fs.ErrNotExist) { // in no network
-			base, err = readFile(filepath.Join(f.PodDir, HostsFile))
+			base, err = readShared(filepath.Join(f.PodDir, HostsFile))
 		}
 	}
 	if err != nil {
@@ -151,7 +152,7 @@ func (f Files) resolv(h host) (string, error) {
 	if f.Mode.Kind == Host {
 		text, err = readOptional(h.resolv)
 	} else {
-		text, err = readFile(filepath.Join(f.PodDir, ResolvFile))
+		text, err = readShared(filepath.Join(f.PodDir, ResolvFile))
 	}
 	if err != nil || len(f.DNS.Servers)+len(f.DNS.Searches)+len(f.DNS.Options) == 0 {
 		return text, err
@@ -179,6 +180,24 @@ func (h host) dns() (DNS, error) {
 
 func readFile(path string) (string, error) {
 	b, err := os.ReadFile(path)
+	return string(b), err
+}
+
+// maxShared is more bytes than a pod's hosts or resolv.conf has.
+const maxShared = 2 << 20
+
+// readShared is readFile for a file that containers can write. It does not wait
+// for one that holds a lease on it (see writeFile).
+func readShared(path string) (string, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxShared+1))
+	if err == nil && len(b) > maxShared {
+		err = &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("more than %d bytes", maxShared)}
+	}
 	return string(b), err
 }
 

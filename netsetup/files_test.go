@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -153,6 +154,46 @@ func TestWriteFilesOfJoiningPod(t *testing.T) {
 	f.PodDir = ""
 	if err := writeFiles(ours, f, h); err == nil || !strings.Contains(err.Error(), `network.mode "container:web": the directory of the pod's files is not known`) {
 		t.Errorf("files without the pod's directory: %v", err)
+	}
+}
+
+// TestWriteFilesOfHostilePod: the containers of the other pod have its files, too,
+// and can make of them what they want.
+func TestWriteFilesOfHostilePod(t *testing.T) {
+	h := testHost(t, "", "", "")
+	for _, name := range []string{HostsFile, ResolvFile} {
+		for what, spoil := range map[string]func(*os.File) error{
+			"large": func(file *os.File) error { return file.Truncate(64 << 20) },
+			// Whoever opens it would wait for fs.lease-break-time.
+			"leased": func(file *os.File) error {
+				_, err := unix.FcntlInt(file.Fd(), unix.F_SETLEASE, unix.F_WRLCK)
+				return err
+			},
+		} {
+			t.Run(name+" "+what, func(t *testing.T) {
+				theirs, ours := t.TempDir(), t.TempDir()
+				if err := writeFiles(theirs, Files{Mode: Mode{Kind: None}, Hostname: "web"}, h); err != nil {
+					t.Fatal(err)
+				}
+				path := filepath.Join(theirs, name)
+				file, err := os.OpenFile(path, os.O_RDWR, 0)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer file.Close()
+				if err := spoil(file); err != nil {
+					t.Fatal(err)
+				}
+				start := time.Now()
+				err = writeFiles(ours, Files{Mode: Mode{Kind: Container, Pod: "web"}, Hostname: "side", PodDir: theirs}, h)
+				if err == nil || !strings.Contains(err.Error(), path) {
+					t.Errorf("files of the joining pod: %v; want an error that names %s", err, path)
+				}
+				if took := time.Since(start); took > 20*time.Second {
+					t.Errorf("it took %s", took)
+				}
+			})
+		}
 	}
 }
 
