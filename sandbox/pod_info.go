@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"slices"
@@ -101,10 +102,10 @@ type ProcessInfo struct {
 	Container string `json:"container"` // empty for the pod init
 	PID       int    `json:"pid"`
 	PPID      int    `json:"ppid"`
-	UID       int    `json:"uid"`   // real user id in the host's user namespace
-	State     string `json:"state"` // as in proc_pid_stat(5): R, S, D, Z, T...
-	RSS       uint64 `json:"rss"`   // bytes
-	Command   string `json:"command"`
+	UID       int    `json:"uid"`     // real user id in the host's user namespace
+	State     string `json:"state"`   // as in proc_pid_stat(5): R, S, D, Z, T...
+	RSS       uint64 `json:"rss"`     // bytes
+	Command   string `json:"command"` // its first maxCommand bytes
 }
 
 // Processes lists the pod's processes, container by container.
@@ -174,7 +175,7 @@ func readProcess(pid int) (ProcessInfo, error) {
 			info.RSS = kb * 1024
 		}
 	}
-	cmdline, err := os.ReadFile(dir + "/cmdline")
+	cmdline, err := readCommand(dir + "/cmdline")
 	if err != nil {
 		return info, err
 	}
@@ -183,4 +184,18 @@ func readProcess(pid int) (ProcessInfo, error) {
 		info.Command = "[" + name + "]"
 	}
 	return info, nil
+}
+
+// maxCommand is how many bytes of a command line are read.
+const maxCommand = 4096
+
+// readCommand reads the beginning of proc_pid_cmdline(5). Where that ends is for
+// the process to say (PR_SET_MM_MAP, prctl(2)): behind any amount of memory.
+func readCommand(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxCommand))
 }
