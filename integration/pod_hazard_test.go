@@ -41,6 +41,23 @@ func TestPodPausedExec(t *testing.T) {
 	}
 }
 
+// TestPodPsPrintable: what a container calls itself is no command for the terminal
+// of who looks, and no further line.
+func TestPodPsPrintable(t *testing.T) {
+	w := newWorld(t)
+	args := bundle.Spec("sh", "-c", "sleep 1000; :", "\x1b]0;title\a\u009b2J", "a\tb\nroot", "größe")
+	w.start(t, w.podOf(t, nil, bundle.Container{Name: "a", Spec: args}))
+	out := w.ok(t, "pod", "ps", "p").stdout
+	if !strings.Contains(out, " sh -c sleep 1000; : ?]0;title??2J a?b?root größe\n") {
+		t.Errorf("ps: %q", out)
+	}
+	for line := range strings.Lines(out) {
+		if !strings.HasPrefix(line, "CONTAINER ") && !strings.HasPrefix(line, "a ") {
+			t.Errorf("ps: line %q is no process's", line)
+		}
+	}
+}
+
 // TestPodContainerPausedAndKilled: a frozen cgroup outlives its processes, which
 // are not alive for that.
 func TestPodContainerPausedAndKilled(t *testing.T) {

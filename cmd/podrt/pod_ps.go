@@ -2,6 +2,9 @@ package main
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/podrt/podrt/sandbox"
 )
@@ -33,12 +36,23 @@ func podPsCommand() *command {
 					if name == "" {
 						name = "(pod init)"
 					}
-					fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%s\t%s\t%s\n", name, x.PID, x.PPID, x.UID, x.State, formatBytes(x.RSS), x.Command)
+					fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%s\t%s\t%s\n", name, x.PID, x.PPID, x.UID, x.State, formatBytes(x.RSS), printable(x.Command))
 				}
 				return w.Flush()
 			})
 		},
 	}
+}
+
+// printable is s, which a container has chosen, with a "?" in the place of what is
+// no letter or sign: of what would be a command for a terminal, or a new line.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == utf8.RuneError || !strconv.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, s)
 }
 
 func podExecCommand() *command {

@@ -147,3 +147,14 @@ func TestPreservedFDs(t *testing.T) {
 		t.Errorf("preservedFDs(%d, %d) = %v, %v; want %s", far, maxMissing+1, files, err, want)
 	}
 }
+
+func TestPrintable(t *testing.T) {
+	for in, want := range map[string]string{
+		"": "", "sh -c größe 日本": "sh -c größe 日本",
+		"\x1b[2J\x07\x7f\t\n": "?[2J????", "\u009b2J": "?2J", "a\xffb": "a?b", "a\u202eb\u00a0": "a?b?",
+	} {
+		if got := printable(in); got != want {
+			t.Errorf("printable(%q) = %q; want %q", in, got, want)
+		}
+	}
+}
