@@ -32,7 +32,7 @@ func (e *PortTakenError) Error() string {
 	case e.UID != "":
 		return address + "pod " + e.UID
 	case e.PID != 0:
-		return address + fmt.Sprintf("process %d (%s)", e.PID, e.Process)
+		return address + fmt.Sprintf("process %d (%q)", e.PID, e.Process)
 	}
 	return address + "a process that is not seen here"
 }
