@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strconv"
@@ -21,6 +22,11 @@ import (
 // A container could take such an environment, and would be killed for it.
 func killLeftovers(ctx context.Context, uid string) error {
 	for {
+		// They may have forked before they died, and one that only takes the
+		// environment may go on so.
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("kill what the plugins of pod %q have left: %w", uid, err)
+		}
 		found, err := leftovers(uid)
 		if err != nil || len(found) == 0 {
 			return err
@@ -30,7 +36,6 @@ func killLeftovers(ctx context.Context, uid string) error {
 				return fmt.Errorf("kill process %d, left by the plugins of pod %q: %w", pid, uid, err)
 			}
 		}
-		// They may have forked before they died.
 	}
 }
 
@@ -56,10 +61,20 @@ func leftovers(uid string) ([]int, error) {
 	return found, nil
 }
 
+// maxEnviron is more bytes than the environment of podrt-cni, or a plugin, has.
+const maxEnviron = 2 << 20
+
 // isLeftover reports whether a process has the pod in its environment; a zombie
 // has no environment.
 func isLeftover(pid int, uid string) bool {
-	environ, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+	f, err := os.Open(fmt.Sprintf("/proc/%d/environ", pid))
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	// Where it ends is for the process to say, and it may say so of memory that it
+	// does not have (PR_SET_MM_MAP, prctl(2)).
+	environ, err := io.ReadAll(io.LimitReader(f, maxEnviron))
 	if err != nil {
 		return false
 	}

@@ -17,11 +17,13 @@ import (
 func init() { runtime.LockOSThread() }
 
 // The test binary is also, by the name that it is executed as, podrt-cni itself, a
-// plugin, and a process that attaches a pod.
+// plugin, a process that attaches a pod, and processes that wait.
 const (
 	programName = "podrt-cni"
 	pluginName  = "podrt-plugin"
 	callerName  = "podrt-caller"
+	vastName    = "podrt-vast"
+	idleName    = "podrt-idle"
 )
 
 func TestMain(m *testing.M) {
@@ -32,6 +34,10 @@ func TestMain(m *testing.M) {
 		os.Exit(runPlugin())
 	case callerName:
 		os.Exit(runCaller())
+	case vastName:
+		os.Exit(runVast())
+	case idleName:
+		os.Exit(waitForEnd())
 	}
 	os.Exit(m.Run())
 }
