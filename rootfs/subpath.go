@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -110,7 +111,7 @@ func makeBeneath(volume *os.File, path string) (*os.File, error) {
 // mkdirBeneath makes the directory name in dir and opens it. A symlink that
 // leads nowhere, and one that was put there meanwhile, are errors.
 func mkdirBeneath(dir *os.File, name string, mode uint32) (*os.File, error) {
-	err := retry(func() error { return unix.Mkdirat(int(dir.Fd()), name, mode) })
+	err := mkdirat(dir, name, mode)
 	made := err == nil
 	if err != nil && !errors.Is(err, unix.EEXIST) {
 		return nil, fmt.Errorf("make directory %q: %w", name, err)
@@ -122,13 +123,40 @@ func mkdirBeneath(dir *os.File, name string, mode uint32) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open directory %q: %w", name, err)
 	}
-	if made {
-		// Whatever the umask. If the directory was replaced meanwhile, it is
-		// by another one of the same volume.
-		if err := unix.Fchmod(int(f.Fd()), mode); err != nil {
+	if made && mode&unix.S_ISGID != 0 {
+		if err := addSetGID(f); err != nil {
 			_ = f.Close()
 			return nil, fmt.Errorf("chmod made directory %q: %w", name, err)
 		}
 	}
 	return f, nil
+}
+
+// mkdirat makes a directory with exactly that mode, but for S_ISGID, which the
+// kernel takes from dir. It is not left to a chmod(2) of what is found there
+// afterwards: by then that can be another directory of the volume, which is closed
+// to whoever has put it there.
+func mkdirat(dir *os.File, name string, mode uint32) error {
+	done := make(chan error)
+	go func() {
+		// The umask is one for all threads that do not have their own (CLONE_FS,
+		// unshare(2)). Never unlocked: the thread ends with it.
+		runtime.LockOSThread()
+		if err := unix.Unshare(unix.CLONE_FS); err != nil {
+			done <- os.NewSyscallError("unshare", err)
+			return
+		}
+		unix.Umask(0)
+		done <- retry(func() error { return unix.Mkdirat(int(dir.Fd()), name, mode) })
+	}()
+	return <-done
+}
+
+// addSetGID adds S_ISGID to the mode of a directory, whatever that is.
+func addSetGID(f *os.File) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil || st.Mode&unix.S_ISGID != 0 {
+		return err
+	}
+	return unix.Fchmod(int(f.Fd()), st.Mode&0o7777|unix.S_ISGID)
 }

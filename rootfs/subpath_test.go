@@ -201,6 +201,57 @@ func TestSubpathRace(t *testing.T) {
 	}
 }
 
+// A container swaps a directory that a subPath has just made for another user's,
+// which stays closed as it is.
+func TestSubpathRaceMode(t *testing.T) {
+	rung.Privileged(t)
+	top := scratch(t, "")
+	volume, pin := top+"/volume", top+"/subpath"
+	mkdirs(t, top, "volume/closed")
+	write(t, volume+"/closed/key", "key")
+	for dir, mode := range map[string]uint32{volume: 0o777, volume + "/closed": 0o700} {
+		if err := unix.Chmod(dir, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var swapper sync.WaitGroup
+	stop := make(chan struct{})
+	swapper.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				_ = unix.Renameat2(unix.AT_FDCWD, volume+"/closed", unix.AT_FDCWD, volume+"/new", unix.RENAME_EXCHANGE)
+			}
+		}
+	})
+	defer swapper.Wait()
+	defer close(stop)
+	swapped := 0
+	for i := 0; i < 200 || i < 20000 && swapped == 0; i++ {
+		if err := Subpath(volume, "new", pin); err == nil {
+			var st unix.Stat_t
+			if _, err := os.Stat(pin + "/key"); err == nil {
+				swapped++
+				if err := unix.Stat(pin, &st); err != nil || st.Mode&0o7777 != 0o700 {
+					t.Fatalf("mode of the directory that was there before = %#o, %v; want 0700", st.Mode, err)
+				}
+			}
+		}
+		if err := unpin(pin); err != nil {
+			t.Fatal(err)
+		}
+		// Whichever is empty goes, and with it the swapper has nothing to do.
+		_ = unix.Rmdir(volume + "/new")
+		_ = unix.Rmdir(volume + "/closed")
+		_ = unix.Rename(volume+"/new", volume+"/closed")
+	}
+	if swapped == 0 {
+		t.Error("nothing was raced")
+	}
+}
+
 func TestSubpathOnFullDisk(t *testing.T) {
 	rung.Privileged(t)
 	volume := t.TempDir()
