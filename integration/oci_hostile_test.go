@@ -197,3 +197,30 @@ func privileges(t *testing.T, pid string) string {
 	}
 	return all.String()
 }
+
+// TestHostileCgroups: a container with its cgroup to write to makes cgroups below
+// it as deep that no path leads there.
+func TestHostileCgroups(t *testing.T) {
+	o := newOCI(t, "cd /sys/fs/cgroup && n=$(printf %0250d 1) && while busybox mkdir $n && cd $n; do :; done; exec busybox sleep 1000")
+	o.configure(func(s *specs.Spec) {
+		for i := range s.Mounts {
+			if m := &s.Mounts[i]; m.Type == "cgroup" || m.Type == "cgroup2" {
+				m.Options = []string{"rw", "nosuid", "noexec", "nodev"}
+			}
+		}
+	})
+	for _, command := range [][]string{{"delete", "--force", "c1"}, {"delete", "c1"}} {
+		o.ok("run", "-d", "c1")
+		comm := fmt.Sprintf("/proc/%v/comm", o.state()["pid"])
+		eventually(t, "the cgroups are made", func() bool { return strings.TrimSpace(o.readFile(comm)) == "busybox" })
+		if ps := o.ok("ps", "c1"); !strings.Contains(ps, "sleep 1000") {
+			t.Errorf("ps: %q; want the container's process", ps)
+		}
+		if len(command) == 2 {
+			o.ok("kill", "c1", "KILL")
+			o.awaitStatus("stopped")
+		}
+		o.ok(command...)
+		o.fails(1, "container does not exist", "state", "c1")
+	}
+}

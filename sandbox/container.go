@@ -210,7 +210,11 @@ func (c *Container) Pids() ([]int, error) {
 	if !c.hasCgroup() {
 		return c.namespacePids()
 	}
-	return c.lc.Processes()
+	pids, err := c.lc.Processes()
+	if errors.Is(err, unix.ENAMETOOLONG) { // as in Delete
+		return cgroups.Path(c.CgroupPath()).Procs()
+	}
+	return pids, err
 }
 
 // InitPID returns the container's init and its start time, in clock ticks

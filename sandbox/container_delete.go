@@ -147,7 +147,16 @@ func (c *Container) Delete(ctx context.Context, force bool) error {
 		}
 	}
 	finishCriu(c.dir())
-	return c.lc.Destroy()
+	err = c.lc.Destroy()
+	if errors.Is(err, unix.ENAMETOOLONG) && c.hasCgroup() {
+		// By paths libcontainer does not get to all cgroups that a container can make
+		// below its own.
+		if err := cgroups.Path(c.CgroupPath()).Remove(ctx); err != nil {
+			return fmt.Errorf("unable to remove container's cgroup: %w", err)
+		}
+		err = c.lc.Destroy()
+	}
+	return err
 }
 
 // kill ends all of the container's processes and waits until they are gone.
