@@ -3,6 +3,7 @@ package integration
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -41,6 +42,23 @@ func TestOCIDeleteForce(t *testing.T) {
 	}
 	// A created one needs no force.
 	o.ok("create", "c1")
+	o.ok("delete", "c1")
+}
+
+// A cgroup that two containers name is the one's when the other has ended. To delete
+// that one by force kills nothing of it.
+func TestOCIDeleteForceSharedCgroup(t *testing.T) {
+	o := newOCI(t, "sleep 1000")
+	o.configure(func(s *specs.Spec) { s.Linux.CgroupsPath = "/shared" })
+	o.ok("run", "-d", "c1")
+	o.ok("kill", "c1", "KILL")
+	o.awaitStatus("stopped")
+	o.ok("run", "-d", "c2")
+	o.fails(1, "unable to destroy container: unable to remove container's cgroup: rmdir /sys/fs/cgroup/shared: device or resource busy", "delete", "--force", "c1")
+	if got := o.ok("state", "c2"); !strings.Contains(got, `"running"`) {
+		t.Errorf("the other container: %s; want it running", got)
+	}
+	o.ok("delete", "--force", "c2")
 	o.ok("delete", "c1")
 }
 

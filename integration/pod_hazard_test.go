@@ -104,6 +104,26 @@ func TestPodForeignContainer(t *testing.T) {
 	w.ok(t, "delete", "--force", "uid-1.a")
 }
 
+// TestPodForeignCgroup: the cgroup that a member names which has ended is somebody
+// else's by now.
+func TestPodForeignCgroup(t *testing.T) {
+	w := newWorld(t)
+	w.create(t, "p")
+	s := bundle.Spec("sleep", "1000")
+	s.Linux.CgroupsPath = "/shared"
+	dir := w.bundle(t, s)
+	w.ok(t, "run", "-d", "--pod", "p", "--bundle", dir, "member")
+	w.ok(t, "kill", "member", "KILL")
+	eventually(t, "the member has ended", func() bool { return strings.Contains(w.ok(t, "state", "member").stdout, `"stopped"`) })
+	w.ok(t, "run", "-d", "--bundle", dir, "plain")
+	w.ok(t, "pod", "stop", "p")
+	if out := w.ok(t, "state", "plain").stdout; !strings.Contains(out, `"running"`) {
+		t.Errorf("the plain container is not running any more: %s", out)
+	}
+	w.ok(t, "delete", "--force", "plain")
+	w.ok(t, "delete", "member")
+}
+
 // TestPodNameIsUID: a word names one pod.
 func TestPodNameIsUID(t *testing.T) {
 	w := newWorld(t)

@@ -165,6 +165,11 @@ func (c *Container) kill(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if init == nil && c.ownsPIDs() {
+		// All others have ended before it (pid_namespaces(7)). Who is in the cgroup
+		// now is another container's, that was made with the same path.
+		return nil
+	}
 	if init != nil {
 		defer init.Close()
 		if err := unix.PidfdSendSignal(int(init.Fd()), unix.SIGKILL, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {

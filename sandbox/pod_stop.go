@@ -96,6 +96,9 @@ func (p *Pod) stopContainer(ctx context.Context, rec containerRecord, grace time
 	} else if !errors.Is(err, unix.ESRCH) {
 		return err
 	}
+	if pidfd == nil && !rec.Own && c.ownsPIDs() {
+		return nil // its cgroup may be another's by now: see Container.kill
+	}
 	// Also after a graceful end: with a shared PID namespace the init's
 	// children outlive it.
 	if err := ignoreNotExist(cgroups.Path(c.CgroupPath()).Kill()); err != nil {
