@@ -62,6 +62,24 @@ func TestOCIDeleteForceSharedCgroup(t *testing.T) {
 	o.ok("delete", "c1")
 }
 
+// As a SIGKILL leaves it before there is a state, once the cgroup is another's.
+func TestOCIDeleteHalfMadeSharedCgroup(t *testing.T) {
+	o := newOCI(t, "sleep 1000")
+	o.configure(func(s *specs.Spec) { s.Linux.CgroupsPath = "/shared" })
+	o.ok("create", "c1")
+	o.ok("kill", "c1", "KILL")
+	o.awaitStatus("stopped")
+	if err := os.Remove(filepath.Join(o.root, "c1", "state.json")); err != nil {
+		t.Fatal(err)
+	}
+	o.ok("run", "-d", "c2")
+	o.ok("delete", "--force", "c1")
+	if got := o.ok("state", "c2"); !strings.Contains(got, `"running"`) {
+		t.Errorf("the other container: %s; want it running", got)
+	}
+	o.ok("delete", "--force", "c2")
+}
+
 // delete --force takes as long as the processes take to die. One tenth of a
 // second more than a look at the state is what a runtime that sleeps before it
 // looks takes at least; the best of several tries is not disturbed by what else

@@ -115,7 +115,7 @@ func removeHalfMade(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	if in != nil {
+	if in != nil && !in.isAnothersCgroup(dir) {
 		if err := killCgroup(ctx, in.cgroup()); err != nil {
 			return err
 		}

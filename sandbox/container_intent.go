@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 
 	lccgroups "github.com/opencontainers/cgroups"
@@ -77,6 +78,28 @@ func (in *containerIntent) cgroup() cgroups.Path {
 		return "" // none
 	}
 	return cgroups.Path(in.CgroupPaths[""])
+}
+
+// isAnothersCgroup reports whether a container beside dir has that path for its
+// cgroup too, and is alive: it was made while nothing was in it, so that what is in
+// it now is that one's.
+func (in *containerIntent) isAnothersCgroup(dir string) bool {
+	entries, _ := os.ReadDir(filepath.Dir(dir))
+	buf := make([]byte, stateFileMax)
+	for _, e := range entries {
+		b, err := readSmall(filepath.Join(filepath.Dir(dir), e.Name(), "state.json"), buf)
+		if err != nil {
+			continue // dir, which has none, among them
+		}
+		f, ok := parseStateFile(b)
+		if !ok || f.cgroup != string(in.cgroup()) {
+			continue
+		}
+		if start, err := processStart(f.pid); err == nil && start == f.start {
+			return true
+		}
+	}
+	return false
 }
 
 // destroyCgroup removes the container's cgroup, and its unit with the systemd
