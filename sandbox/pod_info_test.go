@@ -15,12 +15,16 @@ func TestReadProcessCommand(t *testing.T) {
 		args []string
 		want string
 	}{
-		{"short", []string{"one", "two  three"}, "sh -c read x sh one two  three"},
-		{"long", []string{strings.Repeat("x", 100<<10), strings.Repeat("y", 100<<10)}, "sh -c read x sh " + strings.Repeat("x", maxCommand-len("sh -c read x sh "))},
+		{"short", []string{"one", "two  three"}, "sh -c echo; read x sh one two  three"},
+		{"long", []string{strings.Repeat("x", 100<<10), strings.Repeat("y", 100<<10)}, "sh -c echo; read x sh " + strings.Repeat("x", maxCommand-len("sh -c echo; read x sh "))},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			cmd := exec.Command("sh", append([]string{"-c", "read x", "sh"}, tt.args...)...)
+			cmd := exec.Command("sh", append([]string{"-c", "echo; read x", "sh"}, tt.args...)...)
 			in, err := cmd.StdinPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			out, err := cmd.StdoutPipe()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -31,6 +35,10 @@ func TestReadProcessCommand(t *testing.T) {
 				_, _ = io.WriteString(in, "x\n")
 				_ = cmd.Wait()
 			}()
+			// It has executed sh before it has sh's command line.
+			if _, err := io.ReadFull(out, make([]byte, 1)); err != nil {
+				t.Fatal(err)
+			}
 			p, err := readProcess(cmd.Process.Pid)
 			if err != nil {
 				t.Fatal(err)
