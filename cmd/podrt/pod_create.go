@@ -91,7 +91,10 @@ func (e *env) podRun(b *podBundle, detach, keep bool) (int, error) {
 	for i, c := range containers {
 		names[i] = c.Name
 	}
-	out := newOutputMux(names)
+	outlivePipes()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	out := newOutputMux(names, cancel)
 	secondKills := onSecondInterrupt(ctx, func() { _ = killPod(p, unix.SIGKILL) })
 	exits, err := p.RunContainers(ctx, out.stdio, func() {})
 	secondKills()

@@ -14,19 +14,27 @@ import (
 // outputMux prints the lines of several containers, each behind its
 // container's name, whole lines at a time.
 type outputMux struct {
-	mu    sync.Mutex
-	wg    sync.WaitGroup
-	width int
-	color bool
-	next  int
+	mu     sync.Mutex
+	wg     sync.WaitGroup
+	width  int
+	color  bool
+	next   int
+	unread chan struct{} // closed when nobody reads the output any more
+	close  func()        // closes it
 }
 
 // maxLine bounds what is held of a line without an end; longer ones are
 // printed in pieces, as container runtimes' log drivers do at 16 KiB.
 const maxLine = 16 << 10
 
-func newOutputMux(names []string) *outputMux {
-	m := &outputMux{color: isTerminal(os.Stdout) && os.Getenv("NO_COLOR") == ""}
+// newOutputMux is for the containers of those names. The process must outlive
+// pipes. unread is called once, when nobody reads the output any more.
+func newOutputMux(names []string, unread func()) *outputMux {
+	m := &outputMux{color: isTerminal(os.Stdout) && os.Getenv("NO_COLOR") == "", unread: make(chan struct{})}
+	m.close = sync.OnceFunc(func() {
+		close(m.unread)
+		unread()
+	})
 	for _, n := range names {
 		m.width = max(m.width, len(n))
 	}
@@ -76,8 +84,11 @@ func (m *outputMux) copy(dst io.Writer, src *os.File, prefix string) {
 				line = append(line[:len(line):len(line)], '\n')
 			}
 			m.mu.Lock()
-			_, _ = fmt.Fprintf(dst, "%s%s", prefix, line)
+			_, err := fmt.Fprintf(dst, "%s%s", prefix, line)
 			m.mu.Unlock()
+			if errors.Is(err, unix.EPIPE) {
+				m.close()
+			}
 		}
 		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 			return
@@ -85,8 +96,8 @@ func (m *outputMux) copy(dst io.Writer, src *os.File, prefix string) {
 	}
 }
 
-// wait returns when all output has been printed, or on a signal: somebody else
-// may hold a container's end of a pipe, and nobody may read ours.
+// wait returns when all output has been printed, or nobody reads it, or on a
+// signal: somebody else may hold a container's end of a pipe.
 func (m *outputMux) wait() {
 	ctx, stop := interruptible()
 	defer stop()
@@ -97,6 +108,7 @@ func (m *outputMux) wait() {
 	}()
 	select {
 	case <-done:
+	case <-m.unread:
 	case <-ctx.Done():
 	}
 }

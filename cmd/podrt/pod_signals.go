@@ -29,10 +29,17 @@ func killPod(p *sandbox.Pod, sig unix.Signal) error {
 }
 
 // interruptible returns a context that ends when the caller wants podrt to: by
-// a signal that would kill it, or when nobody reads its output any more.
+// a signal that would kill it. SIGPIPE is none of them: it also comes of pipes
+// that have nothing to do with the caller, such as that to a hook which does not
+// read the container's state.
 func interruptible() (context.Context, context.CancelFunc) {
-	return signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT, unix.SIGPIPE)
+	return signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT)
 }
+
+// outlivePipes has a write to a pipe that nobody reads be an error, also on
+// stdout and stderr, where it would end this process. Not signal.Ignore: whatever
+// this process executes would inherit that.
+func outlivePipes() { signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE) }
 
 // onSecondInterrupt acts on a SIGINT, SIGTERM or SIGQUIT that comes after ctx was ended
 // by one; the returned function ends the watch.
