@@ -75,3 +75,61 @@ func TestPodRunUnread(t *testing.T) {
 		})
 	}
 }
+
+// TestPodPoststopFails: a poststop hook that fails is told of, and keeps neither
+// its container nor a pod from being removed or started again.
+func TestPodPoststopFails(t *testing.T) {
+	w := newWorld(t)
+	spec := bundle.Spec("true")
+	spec.Hooks = &specs.Hooks{Poststop: []specs.Hook{{Path: "/bin/false"}}}
+	const told = "error running poststop hook #0: exit status 1"
+	gone := func(t *testing.T) {
+		t.Helper()
+		if left := w.left(); len(left) > 0 {
+			t.Errorf("after the pod there is %q", left)
+		}
+	}
+
+	t.Run("pod run", func(t *testing.T) {
+		r := w.ok(t, "pod", "run", w.podOf(t, nil, bundle.Container{Name: "a", Spec: spec}))
+		if !strings.Contains(r.stderr, told) {
+			t.Errorf("stderr %q; want %q", r.stderr, told)
+		}
+		gone(t)
+	})
+	t.Run("pod start and rm", func(t *testing.T) {
+		w.start(t, w.podOf(t, nil, bundle.Container{Name: "a", Spec: spec}, bundle.Container{Name: "b", Spec: bundle.Spec("true")}))
+		w.ok(t, "pod", "wait", "p")
+		w.ok(t, "pod", "start", "p")
+		w.ok(t, "pod", "wait", "p")
+		w.fails(t, 1, []string{`remove pod "p": delete container "a": `, told}, "pod", "rm", "p")
+		gone(t)
+	})
+	t.Run("run --pod", func(t *testing.T) {
+		w.create(t, "p")
+		for range 2 {
+			r := w.ok(t, "run", "--pod", "p", "--bundle", w.bundle(t, spec), "c")
+			if !strings.Contains(r.stderr, told) {
+				t.Errorf("stderr %q; want %q", r.stderr, told)
+			}
+			if all := w.inspect(t, "p").Containers; len(all) > 0 {
+				t.Errorf("the pod has %v; want no container", all)
+			}
+		}
+		w.ok(t, "pod", "rm", "p")
+	})
+}
+
+// TestEnginePodPoststopFails: the pod of a sandbox container goes with it.
+func TestEnginePodPoststopFails(t *testing.T) {
+	e := newEngine(t)
+	for _, args := range [][]string{{"delete", "--force", sandboxID}, {"pod", "rm", "--force", sandboxID}} {
+		spec := criSandbox("")
+		spec.Hooks = &specs.Hooks{Poststop: []specs.Hook{{Path: "/bin/false"}}}
+		e.start(t, sandboxID, spec)
+		e.refused(t, []string{"error running poststop hook #0: exit status 1"}, args...)
+		if pods := e.enginePods(); len(pods) > 0 {
+			t.Errorf("after %q there are pods %q", args, pods)
+		}
+	}
+}

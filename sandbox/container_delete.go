@@ -18,6 +18,21 @@ import (
 // end although they were killed, as one in uninterruptible sleep does not.
 var ErrStillRunning = errors.New("container init still running")
 
+// PoststopError is the failure of poststop hooks. Nothing is left of their
+// container: its life goes on as if they had succeeded (config.md of the runtime
+// specification, "POSIX-platform Hooks").
+type PoststopError struct{ err error }
+
+func (e *PoststopError) Error() string { return e.err.Error() }
+func (e *PoststopError) Unwrap() error { return e.err }
+
+// isPoststop reports whether err is of poststop hooks, and so of a container that
+// is gone.
+func isPoststop(err error) bool {
+	var hooks *PoststopError
+	return errors.As(err, &hooks)
+}
+
 // DeleteContainer deletes the container with that id. What a creation that was
 // cut short has left is removed as well, with any process in its cgroup; for it
 // and for a container that does not exist the result is ErrNotExist, or nil
@@ -76,7 +91,8 @@ func (s *Store) removeLoaded(ctx context.Context, id string, c *Container, loadE
 	root := s.containerRoot()
 	pod, known := podOf(root, id, c, loadErr)
 	err := deleteLoaded(ctx, root, id, c, loadErr, force)
-	if err != nil && !errors.Is(err, ErrNotExist) {
+	hooks := isPoststop(err)
+	if err != nil && !hooks && !errors.Is(err, ErrNotExist) {
 		return err
 	}
 	// Also for one that does not exist: its pod is recorded before it and goes
@@ -84,10 +100,10 @@ func (s *Store) removeLoaded(ctx context.Context, id string, c *Container, loadE
 	if !known || pod == id {
 		err = errors.Join(err, s.dropSandbox(ctx, id))
 	}
-	if err != nil {
+	if err != nil && !hooks {
 		return err
 	}
-	return s.LeavePod(pod, id)
+	return errors.Join(err, s.LeavePod(pod, id))
 }
 
 // podOf returns the UID of the pod that a container, perhaps half made, is in;
@@ -130,7 +146,7 @@ func removeHalfMade(ctx context.Context, dir string) error {
 // Delete removes a stopped or created container: cgroup, state and, with
 // force, also the processes of a running or paused one. It returns as soon as
 // the last process has ended, and ErrStillRunning if ctx is done before. Then
-// the poststop hooks run.
+// the poststop hooks run; what they fail with is a *PoststopError.
 func (c *Container) Delete(ctx context.Context, force bool) error {
 	status, err := c.Status()
 	if err != nil {
@@ -155,6 +171,13 @@ func (c *Container) Delete(ctx context.Context, force bool) error {
 			return fmt.Errorf("unable to remove container's cgroup: %w", err)
 		}
 		err = c.lc.Destroy()
+	}
+	if err == nil {
+		return nil
+	}
+	// The state directory is the last that goes before the hooks run.
+	if _, gone := os.Lstat(c.dir()); errors.Is(gone, fs.ErrNotExist) {
+		return &PoststopError{err}
 	}
 	return err
 }

@@ -148,6 +148,7 @@ func (p *Pod) removeEngine(ctx context.Context, force bool) error {
 	if err != nil && !force {
 		return err
 	}
+	var hooks []error
 	for _, rec := range recs {
 		c, err := LoadContainer(rec.Root, rec.ID)
 		_, known := podOf(rec.Root, rec.ID, c, err)
@@ -165,11 +166,21 @@ func (p *Pod) removeEngine(ctx context.Context, force bool) error {
 		if flock(dir, unix.LOCK_EX|unix.LOCK_NB) != nil && !force {
 			return fmt.Errorf("remove pod %q: container %q is being created; use force to remove it all the same", p.Name(), rec.ID)
 		}
-		if err := p.deleteContainer(ctx, rec); err != nil {
+		err = p.deleteContainer(ctx, rec)
+		switch {
+		case isPoststop(err):
+			hooks = append(hooks, err)
+		case err != nil:
 			return fmt.Errorf("remove pod %q: %w", p.Name(), err)
 		}
 	}
-	return p.drop(ctx)
+	if err := p.drop(ctx); err != nil {
+		return err
+	}
+	if len(hooks) > 0 {
+		return fmt.Errorf("remove pod %q: %w", p.Name(), errors.Join(hooks...))
+	}
+	return nil
 }
 
 // enginePhase is the phase of an engine's pod that is complete and has its pins.

@@ -21,6 +21,7 @@ type ending struct {
 	plain []containerRecord
 	inits []int // pidfds of those whose init lives
 	rest  []containerRecord
+	hooks []error // of poststop hooks of rest
 }
 
 // beginEnd looks at the containers. killed says that every process in the pod's
@@ -100,7 +101,12 @@ func (e *ending) finish(ctx context.Context) error {
 		}
 	}
 	for _, rec := range e.rest {
-		errs = append(errs, e.p.deleteContainer(ctx, rec))
+		err := e.p.deleteContainer(ctx, rec)
+		if isPoststop(err) {
+			e.hooks = append(e.hooks, err)
+			continue
+		}
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }

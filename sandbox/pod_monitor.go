@@ -146,7 +146,9 @@ func (p *Pod) discardEnded(ctx context.Context) error {
 		if st.alive() && st.Status != string(StatusCreated) {
 			return fmt.Errorf("container %q is %s, and the process that waited for it has gone: stop the pod first: %w", rec.Name, st.Status, ErrPodRunning)
 		}
-		if err := p.discard(ctx, &member{rec: rec}); err != nil {
+		// What hooks of the earlier run fail with does not keep the next from
+		// being started.
+		if err := p.discard(ctx, &member{rec: rec}); err != nil && !isPoststop(err) {
 			return err
 		}
 	}

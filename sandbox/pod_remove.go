@@ -17,7 +17,7 @@ import (
 // Remove removes the pod and all that it owns. Without force, a pod with a
 // live container (ErrPodRunning), or whose network another pod has joined, is
 // refused. Remove is idempotent: what a killed process left half made or half
-// removed goes as well.
+// removed goes as well. A *PoststopError says that all is gone.
 //
 // An engine's pod is removed while it has containers by force only; they are
 // killed and deleted, and what the engine made besides stays.
@@ -138,6 +138,9 @@ func (p *Pod) teardown(ctx context.Context, force bool) error {
 		try(p.removeCgroup(ctx))
 	}
 	if len(errs) > 0 {
+		for _, err := range ending.hooks {
+			try(errors.New(err.Error())) // no *PoststopError: something is left
+		}
 		return fmt.Errorf("remove pod %q: %w", p.Name(), errors.Join(errs...))
 	}
 
@@ -146,7 +149,13 @@ func (p *Pod) teardown(ctx context.Context, force bool) error {
 			return fmt.Errorf("remove pod %q: %w", p.Name(), err)
 		}
 	}
-	return p.forget()
+	if err := p.forget(); err != nil {
+		return err
+	}
+	if len(ending.hooks) > 0 {
+		return fmt.Errorf("remove pod %q: %w", p.Name(), errors.Join(ending.hooks...))
+	}
+	return nil
 }
 
 // forget drops the pod's name and directory: a rename takes the record away in
@@ -176,17 +185,25 @@ func (p *Pod) forget() error {
 }
 
 // deleteContainer removes a container, whatever it does, and what the pod has of
-// it. Another's container that has the id is let alone.
+// it. Another's container that has the id is let alone. A *PoststopError says
+// that all is gone.
 func (p *Pod) deleteContainer(ctx context.Context, rec containerRecord) error {
 	c, err := LoadContainer(rec.Root, rec.ID)
 	owner, _ := podOf(rec.Root, rec.ID, c, err)
 	foreign := owner != p.UID() && (owner != "" || err == nil)
+	var hooks error
 	if !foreign {
 		if err := deleteLoaded(ctx, rec.Root, rec.ID, c, err, true); err != nil {
-			return fmt.Errorf("delete container %q: %w", rec.Name, err)
+			hooks = fmt.Errorf("delete container %q: %w", rec.Name, err)
+			if !isPoststop(err) {
+				return hooks
+			}
 		}
 	}
-	return p.dropContainer(rec.Name)
+	if err := p.dropContainer(rec.Name); err != nil {
+		return err
+	}
+	return hooks
 }
 
 // dropContainer removes what the pod has of a container that is gone: its root

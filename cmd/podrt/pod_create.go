@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"golang.org/x/sys/unix"
@@ -105,7 +106,11 @@ func (e *env) podRun(b *podBundle, detach, keep bool) (int, error) {
 		return code, err
 	}
 	if !keep {
-		if err := joinRemoval(nil, p); err != nil {
+		var hooks *sandbox.PoststopError
+		switch err := joinRemoval(nil, p); {
+		case errors.As(err, &hooks): // the pod is gone, and has run
+			e.log.warn(err)
+		case err != nil:
 			return sandbox.CodeError, err
 		}
 	}
