@@ -105,7 +105,8 @@ func networkLsCommand() *command {
 			switch {
 			case quiet:
 				for _, n := range list {
-					fmt.Fprintln(e.stdout, n.Name)
+					_, perr := fmt.Fprintln(e.stdout, n.Name)
+					err = errors.Join(err, perr)
 				}
 			case format == "json":
 				err = errors.Join(err, printJSON(e.stdout, list))

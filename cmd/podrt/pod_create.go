@@ -49,8 +49,8 @@ In the foreground each line of output stands behind its container's name, an
 interrupt stops the pod with its grace period and a second one kills it; when
 all containers have ended, the pod is removed. The exit status is 0 if each
 exited with 0, otherwise that of the first, in the order of pod.json, that did
-not; 125 if the pod could not be run, 126 if a container's command cannot be
-executed, 127 if it was not found.`,
+not; 125 if the pod could not be run or its output not be written, 126 if a
+container's command cannot be executed, 127 if it was not found.`,
 		flags: func(f *flags) {
 			f.Bool(&detach, "detach, d", "leave the pod running, with its output in the log directory; prints its UID")
 			f.Bool(&keep, "keep", "do not remove the pod when its containers have ended")
@@ -79,8 +79,10 @@ func (e *env) podRun(b *podBundle, detach, keep bool) (int, error) {
 		if err != nil {
 			return code, err
 		}
-		_, err = fmt.Fprintln(e.stdout, uid)
-		return 0, err
+		if _, err := fmt.Fprintln(e.stdout, uid); err != nil {
+			return sandbox.CodeError, fmt.Errorf("pod with UID %q runs: %w", uid, err)
+		}
+		return 0, nil
 	}
 	p, err := e.makePod(ctx, b)
 	if err != nil {
@@ -102,8 +104,7 @@ func (e *env) podRun(b *podBundle, detach, keep bool) (int, error) {
 	if err != nil {
 		code := sandbox.StartCode(err)
 		err = joinRemoval(err, p)
-		out.wait()
-		return code, err
+		return code, errors.Join(err, out.wait())
 	}
 	if !keep {
 		var hooks *sandbox.PoststopError
@@ -115,8 +116,12 @@ func (e *env) podRun(b *podBundle, detach, keep bool) (int, error) {
 		}
 	}
 	// After the pod is gone: whoever reads the output may take any time.
-	out.wait()
-	return e.reportExits(exits), nil
+	err = out.wait()
+	code := e.reportExits(exits)
+	if err != nil && code == 0 {
+		code = sandbox.CodeError
+	}
+	return code, err
 }
 
 // podBundle is a bundle to make a pod of, and what flags say against its pod.json.

@@ -168,7 +168,9 @@ that made it alone knows), and how it ended.`,
 					if c.Exit != nil {
 						status, how = fmt.Sprint(c.Exit.ExitCode), string(c.Exit.Cause)
 					}
-					fmt.Fprintln(e.stdout, c.Name, status, how)
+					if _, err := fmt.Fprintln(e.stdout, c.Name, status, how); err != nil {
+						return err
+					}
 				}
 				return nil
 			})

@@ -39,7 +39,8 @@ func podLsCommand() *command {
 			switch {
 			case quiet:
 				for _, l := range list {
-					fmt.Fprintln(e.stdout, l.UID)
+					_, err := fmt.Fprintln(e.stdout, l.UID)
+					errs = append(errs, err)
 				}
 			case format == "json":
 				errs = append(errs, printJSON(e.stdout, list))

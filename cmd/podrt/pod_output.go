@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -19,8 +20,9 @@ type outputMux struct {
 	width  int
 	color  bool
 	next   int
-	unread chan struct{} // closed when nobody reads the output any more
-	close  func()        // closes it
+	lost   atomic.Pointer[error] // why the first line that is lost could not be written
+	unread chan struct{}         // closed when nobody reads the output any more
+	close  func()                // closes it
 }
 
 // maxLine bounds what is held of a line without an end; longer ones are
@@ -83,11 +85,14 @@ func (m *outputMux) copy(dst io.Writer, src *os.File, prefix string) {
 			if line[len(line)-1] != '\n' {
 				line = append(line[:len(line):len(line)], '\n')
 			}
+			// A container never waits for what cannot be written.
 			m.mu.Lock()
 			_, err := fmt.Fprintf(dst, "%s%s", prefix, line)
 			m.mu.Unlock()
 			if errors.Is(err, unix.EPIPE) {
 				m.close()
+			} else if err != nil {
+				m.lost.CompareAndSwap(nil, &err)
 			}
 		}
 		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
@@ -97,8 +102,9 @@ func (m *outputMux) copy(dst io.Writer, src *os.File, prefix string) {
 }
 
 // wait returns when all output has been printed, or nobody reads it, or on a
-// signal: somebody else may hold a container's end of a pipe.
-func (m *outputMux) wait() {
+// signal: somebody else may hold a container's end of a pipe. The error is why
+// some could not be printed.
+func (m *outputMux) wait() error {
 	ctx, stop := interruptible()
 	defer stop()
 	done := make(chan struct{})
@@ -111,4 +117,8 @@ func (m *outputMux) wait() {
 	case <-m.unread:
 	case <-ctx.Done():
 	}
+	if lost := m.lost.Load(); lost != nil {
+		return *lost
+	}
+	return nil
 }
