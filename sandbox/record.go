@@ -160,6 +160,16 @@ func (s *Store) load(uid string) (*Pod, error) {
 
 func (p *Pod) save() error { return writeJSON(filepath.Join(p.dir, "pod.json"), &p.rec) }
 
+// Removed reports whether the pod has been removed since it was loaded. It waits
+// for a removal that goes on, which has already taken apart what the pod is.
+func (p *Pod) Removed(ctx context.Context) bool {
+	lock, err := p.lock(ctx, unix.LOCK_SH)
+	if err == nil {
+		_ = lock.Close()
+	}
+	return errors.Is(err, ErrPodNotExist)
+}
+
 // lockPatience bounds the wait for another podrt to finish with a pod, where the
 // caller's context does not: a hook of a container can take any time.
 const lockPatience = 30 * time.Second

@@ -35,10 +35,14 @@ Without a pod, all are shown. CPU is the time used so far.`,
 			if len(args) > 0 {
 				errs = append(errs, e.eachPod(args, add))
 			} else {
+				ctx, stop := interruptible()
+				defer stop()
 				pods, err := e.store.Pods()
 				errs = append(errs, err)
 				for _, p := range pods {
-					errs = append(errs, add(p))
+					if err := add(p); err != nil && !p.Removed(ctx) {
+						errs = append(errs, err)
+					}
 				}
 			}
 			if format == "json" {
