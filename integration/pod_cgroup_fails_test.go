@@ -38,3 +38,19 @@ func TestPodCgroupFails(t *testing.T) {
 		}
 	}
 }
+
+// TestPodMemoryTooLow: where not even the pod can be made within its limit, the
+// message says so, and nothing is left.
+func TestPodMemoryTooLow(t *testing.T) {
+	rung.Privileged(t)
+	rung.NeedController(t, "memory")
+	w := newWorld(t)
+	for _, limit := range []string{"1", "64k"} {
+		for _, share := range []string{"net", "pid"} {
+			w.fails(t, 1, []string{`create pod "p"`, "has run out of memory"}, "pod", "create", "--memory", limit, "--share", share, "p")
+			if left := w.left(); len(left) > 0 {
+				t.Errorf("after a creation that failed there is %q", left)
+			}
+		}
+	}
+}

@@ -296,6 +296,9 @@ func (p *Pod) makeNamespaces(made func() error, lock *os.File) error {
 			defer cfg.Exe.Close()
 		}
 		res, err := nsenter.Create(cfg)
+		if err != nil && cfg.Cgroup != nil {
+			err = p.explainMemory(err)
+		}
 		if err != nil {
 			return err
 		}
@@ -305,6 +308,16 @@ func (p *Pod) makeNamespaces(made func() error, lock *os.File) error {
 		p.rec.Pins, p.rec.InitPID, p.rec.InitStart = res.Pins, res.InitPID, res.InitStart
 	}
 	return nil
+}
+
+// explainMemory adds why a process that was started in the pod's cgroup may have
+// ended otherwise than it says.
+func (p *Pod) explainMemory(err error) error {
+	events, _, merr := p.cgroup().MemoryEvents()
+	if merr != nil || events.OOM == 0 && events.OOMKill == 0 {
+		return err
+	}
+	return fmt.Errorf("%w: the pod's cgroup has run out of memory; its limit, or one above it, is too low", err)
 }
 
 // pinJoinedNet pins the target's network namespace once more as this pod's
