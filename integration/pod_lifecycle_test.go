@@ -2,8 +2,11 @@ package integration
 
 import (
 	"encoding/json"
+	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -295,4 +298,53 @@ func rows(t *testing.T, out string, head ...string) map[string][]string {
 		}
 	}
 	return all
+}
+
+// TestPodStartAfterEnd: a pod whose containers have ended is started again, also
+// while its monitor has not recorded their end yet.
+func TestPodStartAfterEnd(t *testing.T) {
+	w := newWorld(t)
+	dir := w.podOf(t, nil, bundle.Container{Name: "a"})
+	uid := w.start(t, dir)
+	a := w.agent(t, "p", "a")
+	var monitor int
+	if _, err := fmt.Sscan(monitors(t, dir)[0], &monitor); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Kill(monitor, unix.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	a.send(t, false, []string{"exit", "0"})
+	a.awaitEnd(t)
+	eventually(t, "a has ended", func() bool { return w.inspect(t, "p").container(t, "a").Status == "stopped" })
+	start := exec.Command(w.argv("pod")[0], w.argv("pod", "start", "p")[1:]...)
+	var out strings.Builder
+	start.Stderr = &out
+	if err := start.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- start.Wait() }()
+	eventually(t, "the next monitor waits for this one", func() bool {
+		all := podrtProcesses(t)
+		next := slices.IndexFunc(all, func(p string) bool { return strings.Contains(p, " monitor "+uid) })
+		if next < 0 {
+			return len(ended) > 0
+		}
+		pid, _, _ := strings.Cut(all[next], " ")
+		fds, _ := filepath.Glob("/proc/" + pid + "/fd/*")
+		return slices.ContainsFunc(fds, func(fd string) bool {
+			to, err := os.Readlink(fd)
+			return err == nil && to == filepath.Join(w.run, "pods", uid, "monitor")
+		})
+	})
+	if err := unix.Kill(monitor, unix.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err != nil {
+		t.Errorf("pod start: %v: %s", err, &out)
+	}
+	if info := w.inspect(t, "p"); info.Phase != "Running" || !info.Monitored {
+		t.Errorf("started again: phase %s, monitored %t; want Running, monitored", info.Phase, info.Monitored)
+	}
 }

@@ -93,7 +93,7 @@ func (p *Pod) startContainers(ctx context.Context, stdio Stdio) (_ []*member, _ 
 	if err := p.sameContainers(bundle); err != nil {
 		return nil, nil, err
 	}
-	monitor, err := p.lockMonitor()
+	monitor, err := p.succeedMonitor()
 	if err != nil {
 		return nil, nil, err
 	}

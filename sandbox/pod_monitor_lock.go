@@ -55,6 +55,22 @@ func (p *Pod) lockMonitor() (*os.File, error) {
 	}
 }
 
+// succeedMonitor is lockMonitor, and waits for a monitor whose last container has
+// ended, and who is about to record that.
+func (p *Pod) succeedMonitor() (*os.File, error) {
+	f, err := p.lockMonitor()
+	if !errors.Is(err, ErrPodRunning) {
+		return f, err
+	}
+	if running, rerr := p.OwnRunning(); running || rerr != nil {
+		return nil, errors.Join(err, rerr)
+	}
+	if err := p.awaitMonitor(); err != nil {
+		return nil, err
+	}
+	return p.lockMonitor()
+}
+
 // monitored reports whether a process is the pod's monitor.
 func (p *Pod) monitored() bool {
 	f, err := openFile(p.monitorFile(), unix.O_RDONLY, 0)
