@@ -23,9 +23,9 @@ type PodSpec struct {
 	Metadata PodMetadata `json:"metadata"`
 
 	// Hostname is the host name in the pod's UTS namespace: labels of letters,
-	// digits, "-" and "_", joined by ".", at most 64 bytes (uname(2)). Default:
-	// the pod's name with what a host name cannot hold replaced. Not allowed when
-	// Host has "uts".
+	// digits, "-" and "_" of at most 63 bytes, joined by ".", at most 64 bytes in
+	// all (uname(2)). Default: the pod's name with what a host name cannot hold
+	// replaced. Not allowed when Host has "uts".
 	Hostname string `json:"hostname,omitempty"`
 	// Domainname is the NIS domain name in the pod's UTS namespace
 	// (setdomainname(2)), at most 64 bytes. Default: the kernel's, "(none)".
