@@ -208,6 +208,8 @@ func TestPodExec(t *testing.T) {
 		t.Errorf("semaphore in b: %q; want 42", got)
 	}
 	w.fails(t, 42, nil, "pod", "exec", "p", "a", "sh", "-c", "exit 42")
+	w.fails(t, 42, nil, "pod", "exec", "p", "a", "--", "sh", "-c", "exit 42")
+	w.fails(t, 255, []string{"cannot be empty"}, "pod", "exec", "p", "a", "--")
 	w.fails(t, 137, nil, "pod", "exec", "p", "a", "sh", "-c", "kill -9 $$")
 	w.fails(t, 255, []string{"nonesuch", "not found"}, "pod", "exec", "p", "a", "nonesuch")
 	w.fails(t, 255, []string{`"c"`, `pod "p"`, "does not exist"}, "pod", "exec", "p", "c", "true")

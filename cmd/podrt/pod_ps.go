@@ -63,11 +63,16 @@ func podExecCommand() *command {
 		args: `<pod> <container> <command> [command options]
 
 Where "<container>" is the container's name in the pod. Flags come before the
-pod. The exit status is the process's; 255 if podrt could not start it.`,
+pod; a "--" before the command, as kubectl has it, is no part of it. The exit
+status is the process's; 255 if podrt could not start it.`,
 		flags: o.flags, inOrder: true, min: 2, max: -1,
 		starts: execFailed,
 		run: func(e *env, args []string) error {
-			return o.run(e, args[2:], func() (*sandbox.Container, error) {
+			command := args[2:]
+			if len(command) > 0 && command[0] == "--" {
+				command = command[1:]
+			}
+			return o.run(e, command, func() (*sandbox.Container, error) {
 				p, err := e.store.Pod(args[0])
 				if err != nil {
 					return nil, err
