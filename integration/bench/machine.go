@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,21 +18,22 @@ import (
 
 // machine is where the numbers are from.
 type machine struct {
-	CPU         string  `json:"cpu"`
-	Cores       int     `json:"cores"`
-	Virtual     bool    `json:"virtual"` // a hypervisor shows itself
-	MemoryMiB   int     `json:"memoryMiB"`
-	Kernel      string  `json:"kernel"`
-	HZ          int     `json:"hz"`
-	Rung        string  `json:"rung"`
-	Controllers string  `json:"controllers"` // of cgroup v2
-	Go          string  `json:"go"`
-	Commit      string  `json:"commit"` // of this tree, "+" when changed since
-	Pause       string  `json:"pause"`  // before each measurement
-	Tools       []*tool `json:"tools"`
-	Missing     string  `json:"missing,omitempty"`
-	LoadStart   string  `json:"loadStart"` // averages over 1, 5 and 15 minutes
-	LoadEnd     string  `json:"loadEnd"`
+	CPU         string    `json:"cpu"`
+	Cores       int       `json:"cores"`
+	Parallel    []float64 `json:"parallel"` // what they do at once, see parallel; before each case and at the end
+	Virtual     bool      `json:"virtual"`  // a hypervisor shows itself
+	MemoryMiB   int       `json:"memoryMiB"`
+	Kernel      string    `json:"kernel"`
+	HZ          int       `json:"hz"`
+	Rung        string    `json:"rung"`
+	Controllers string    `json:"controllers"` // of cgroup v2
+	Go          string    `json:"go"`
+	Commit      string    `json:"commit"` // of this tree, "+" when changed since
+	Pause       string    `json:"pause"`  // before each measurement
+	Tools       []*tool   `json:"tools"`
+	Missing     string    `json:"missing,omitempty"`
+	LoadStart   string    `json:"loadStart"` // averages over 1, 5 and 15 minutes
+	LoadEnd     string    `json:"loadEnd"`
 }
 
 func describe(l *lab) *machine {
@@ -73,6 +75,9 @@ func (m *machine) String() string {
 	virtual := ""
 	if m.Virtual {
 		virtual = ", virtual"
+	}
+	if len(m.Parallel) > 0 {
+		virtual += fmt.Sprintf(", at once %.1f to %.1f times one", slices.Min(m.Parallel), slices.Max(m.Parallel))
 	}
 	fmt.Fprintf(&b, "%s, %d cores%s, %d MiB; Linux %s, HZ %d\n", m.CPU, m.Cores, virtual, m.MemoryMiB, m.Kernel, m.HZ)
 	fmt.Fprintf(&b, "rung: %s; cgroup v2 controllers: %s; load %s; pause %s\n", m.Rung, m.Controllers, m.LoadStart, m.Pause)

@@ -133,6 +133,7 @@ func measure(o *options, root string, only *regexp.Regexp) (retErr error) {
 		if !only.MatchString(c.name) {
 			continue
 		}
+		res.Machine.Parallel = append(res.Machine.Parallel, parallel())
 		rows, skipped, err := l.runCase(c, o.rounds)
 		if err != nil {
 			return fmt.Errorf("case %q: %w", c.name, err)
@@ -164,6 +165,8 @@ func measure(o *options, root string, only *regexp.Regexp) (retErr error) {
 	res.Targets = judge(res)
 	printTargets(os.Stdout, res.Targets)
 	res.Machine.LoadEnd = loadAverage()
+	res.Machine.Parallel = append(res.Machine.Parallel, parallel())
+	fmt.Print("\n", res.Machine)
 
 	if err := res.write(l.path(o.json), l.path(o.svg), l.path(o.md)); err != nil || !o.commit {
 		return err
