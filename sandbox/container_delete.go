@@ -131,7 +131,7 @@ func removeHalfMade(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	if in != nil && !in.isAnothersCgroup(dir) {
+	if in != nil && !isAnothersCgroup(dir, in.cgroup()) {
 		if err := killCgroup(ctx, in.cgroup()); err != nil {
 			return err
 		}
@@ -188,10 +188,8 @@ func (c *Container) kill(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if init == nil && c.ownsPIDs() {
-		// All others have ended before it (pid_namespaces(7)). Who is in the cgroup
-		// now is another container's, that was made with the same path.
-		return nil
+	if init == nil && c.ownsPIDs() && isAnothersCgroup(c.dir(), cgroups.Path(c.CgroupPath())) {
+		return nil // its own have all ended, before its init (pid_namespaces(7))
 	}
 	if init != nil {
 		defer init.Close()

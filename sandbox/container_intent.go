@@ -80,19 +80,19 @@ func (in *containerIntent) cgroup() cgroups.Path {
 	return cgroups.Path(in.CgroupPaths[""])
 }
 
-// isAnothersCgroup reports whether a container beside dir has that path for its
-// cgroup too, and is alive: it was made while nothing was in it, so that what is in
-// it now is that one's.
-func (in *containerIntent) isAnothersCgroup(dir string) bool {
+// isAnothersCgroup reports whether a living container beside the one in dir, which
+// does not live, has the cgroup too: it was made while nothing was in that, so that
+// what is in it now is that one's.
+func isAnothersCgroup(dir string, cgroup cgroups.Path) bool {
 	entries, _ := os.ReadDir(filepath.Dir(dir))
 	buf := make([]byte, stateFileMax)
 	for _, e := range entries {
 		b, err := readSmall(filepath.Join(filepath.Dir(dir), e.Name(), "state.json"), buf)
 		if err != nil {
-			continue // dir, which has none, among them
+			continue
 		}
 		f, ok := parseStateFile(b)
-		if !ok || f.cgroup != string(in.cgroup()) {
+		if !ok || f.cgroup != string(cgroup) {
 			continue
 		}
 		if start, err := processStart(f.pid); err == nil && start == f.start {

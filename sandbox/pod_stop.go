@@ -96,8 +96,8 @@ func (p *Pod) stopContainer(ctx context.Context, rec containerRecord, grace time
 	} else if !errors.Is(err, unix.ESRCH) {
 		return err
 	}
-	if pidfd == nil && !rec.Own && c.ownsPIDs() {
-		return nil // its cgroup may be another's by now: see Container.kill
+	if pidfd == nil && !rec.Own && c.ownsPIDs() && isAnothersCgroup(c.dir(), cgroups.Path(c.CgroupPath())) {
+		return nil // as in Container.kill
 	}
 	// Also after a graceful end: with a shared PID namespace the init's
 	// children outlive it.
