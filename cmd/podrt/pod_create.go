@@ -84,6 +84,7 @@ func (e *env) podRun(b *podBundle, detach, keep bool) (int, error) {
 		}
 		return 0, nil
 	}
+	outlivePipes()
 	p, err := e.makePod(ctx, b)
 	if err != nil {
 		return sandbox.CodeError, err
@@ -94,7 +95,6 @@ func (e *env) podRun(b *podBundle, detach, keep bool) (int, error) {
 	for i, c := range containers {
 		names[i] = c.Name
 	}
-	outlivePipes()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	out := newOutputMux(names, cancel)
