@@ -52,6 +52,13 @@ func (c *Container) Status() (Status, error) {
 		return "", err
 	}
 	status := Status(s.String())
+	if status == StatusStopped {
+		// libcontainer takes an init for one that has ended when its first thread has.
+		pid, start := c.InitPID()
+		if now, err := processStart(pid); err == nil && now == start {
+			status = StatusRunning
+		}
+	}
 	if status == StatusRunning && c.Annotations()[AnnotationPod] != "" {
 		// libcontainer looks at what was asked of the container's own cgroup, and
 		// not at its pod's.

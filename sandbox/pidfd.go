@@ -14,7 +14,8 @@ import (
 )
 
 // processStart returns the start time of a process in clock ticks since boot
-// (proc_pid_stat(5), field 22). A zombie counts as gone: ESRCH.
+// (proc_pid_stat(5), field 22). A zombie counts as gone: ESRCH. One that has other
+// threads (field 20) is none: its first thread alone has ended, by pthread_exit(3).
 func processStart(pid int) (uint64, error) {
 	return processStartIn(pid, make([]byte, 1024))
 }
@@ -30,10 +31,11 @@ func processStartIn(pid int, buf []byte) (uint64, error) {
 	if !ok || len(rest) == 0 {
 		return 0, fmt.Errorf("read /proc/%d/stat: malformed", pid)
 	}
-	if s := rest[0]; s == 'Z' || s == 'X' {
-		return 0, unix.ESRCH
-	}
-	for range 22 - 3 { // from the state, field 3
+	ended := rest[0] == 'Z' || rest[0] == 'X'
+	for field := 3; field < 22; field++ { // the state is field 3
+		if field == 20 && ended && (bytes.HasPrefix(rest, []byte("0 ")) || bytes.HasPrefix(rest, []byte("1 "))) {
+			return 0, unix.ESRCH
+		}
 		if _, rest, ok = bytes.Cut(rest, []byte(" ")); !ok {
 			return 0, fmt.Errorf("read /proc/%d/stat: malformed", pid)
 		}

@@ -59,6 +59,7 @@ func verbs() map[string]verb {
 		"fork":       {1, forkMany},
 		"unfork":     {0, unfork},
 		"orphan":     {0, orphan},
+		"leaderless": {0, leaderless},
 		"sleep":      {0, sleep},
 		"spin":       {0, spin},
 		"pids":       {0, pids},
