@@ -91,8 +91,11 @@ func (s *Store) removeLoaded(ctx context.Context, id string, c *Container, loadE
 	root := s.containerRoot()
 	pod, known := podOf(root, id, c, loadErr)
 	err := deleteLoaded(ctx, root, id, c, loadErr, force)
-	hooks := isPoststop(err)
-	if err != nil && !hooks && !errors.Is(err, ErrNotExist) {
+	var hooks error // of a container that is gone: what its pod has of it goes, too
+	if isPoststop(err) {
+		hooks, err = err, nil
+	}
+	if err != nil && !errors.Is(err, ErrNotExist) {
 		return err
 	}
 	// Also for one that does not exist: its pod is recorded before it and goes
@@ -100,10 +103,16 @@ func (s *Store) removeLoaded(ctx context.Context, id string, c *Container, loadE
 	if !known || pod == id {
 		err = errors.Join(err, s.dropSandbox(ctx, id))
 	}
-	if err != nil && !hooks {
-		return err
+	if err == nil {
+		err = s.LeavePod(pod, id)
 	}
-	return errors.Join(err, s.LeavePod(pod, id))
+	switch {
+	case hooks == nil:
+		return err
+	case err != nil:
+		return errors.Join(errors.New(hooks.Error()), err) // no *PoststopError: something is left
+	}
+	return hooks
 }
 
 // podOf returns the UID of the pod that a container, perhaps half made, is in;

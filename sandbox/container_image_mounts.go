@@ -23,30 +23,34 @@ import (
 // have exchanged places: a mount point cannot be renamed, the directory above it
 // can. The source of a read-only mount would be restored writable.
 func (c *Container) checkImageMounts(dir string) error {
+	config := c.lc.Config()
+	want := map[string]uint32{} // by place; of mounts above each other it is not known which is saved
+	for _, m := range config.Mounts {
+		if m.Device == "bind" {
+			want[criuMountKey(config.Rootfs, m)] |= bindRestrictions(m)
+		}
+	}
 	images, err := fs.Glob(os.DirFS(dir), "mountpoints-*.img") // dir is no pattern
+	if err != nil || len(images) == 0 {
+		return err
+	}
+	root, err := os.Open(dir)
 	if err != nil {
 		return err
 	}
-	config := c.lc.Config()
+	defer root.Close()
 	for _, image := range images {
-		path := filepath.Join(dir, image)
-		b, err := os.ReadFile(path)
+		b, err := readBeneath(root, image, imageMountsMax)
 		if err != nil {
 			return err
 		}
 		saved, err := parseImageMounts(b)
 		if err != nil {
-			return fmt.Errorf("read %q: %w", path, err)
+			return fmt.Errorf("read %q: %w", filepath.Join(dir, image), err)
 		}
-		for _, m := range config.Mounts {
-			if m.Device != "bind" {
-				continue
-			}
-			key, want := criuMountKey(config.Rootfs, m), bindRestrictions(m)
-			for _, s := range saved {
-				if missing := want &^ s.flags; s.external == key && missing != 0 {
-					return fmt.Errorf("restore container %q: checkpoint %q has the mount at %q without the options %q of the configuration", c.ID(), dir, key, restrictionNames(missing))
-				}
+		for _, s := range saved {
+			if missing := want[s.external] &^ s.flags; missing != 0 {
+				return fmt.Errorf("restore container %q: checkpoint %q has the mount at %q without the options %q of the configuration", c.ID(), dir, s.external, restrictionNames(missing))
 			}
 		}
 	}
@@ -110,6 +114,10 @@ const (
 	imageMountExternal = 18
 )
 
+// imageMountsMax is more bytes than an image of mounts has: some hundred each, for
+// as many as fs.mount-max lets there be by default, 100,000.
+const imageMountsMax = 64 << 20
+
 // imageMagic are the two numbers that an image of mounts begins with: of all
 // images of state, and of mounts (criu/include/magic.h).
 var imageMagic = [...]uint32{0x54564319, 0x55563928}
@@ -119,6 +127,9 @@ var errNoMountImage = errors.New("no image of mounts by CRIU")
 // parseImageMounts reads an image: the two numbers and then the entries, each
 // behind its length in bytes; little-endian uint32s.
 func parseImageMounts(b []byte) ([]imageMount, error) {
+	if len(b) > imageMountsMax {
+		return nil, fmt.Errorf("more than %d bytes", imageMountsMax)
+	}
 	word := func() (uint32, bool) {
 		if len(b) < 4 {
 			return 0, false

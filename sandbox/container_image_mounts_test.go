@@ -5,7 +5,9 @@ import (
 	"errors"
 	"io"
 	"reflect"
+	"runtime"
 	"slices"
+	"strings"
 	"testing"
 
 	protobuf "github.com/aperturerobotics/protobuf-go-lite"
@@ -79,6 +81,14 @@ func TestParseImageMounts(t *testing.T) {
 		if got, err := parseImageMounts(imageOf(e)); err == nil {
 			t.Errorf("%s: parseImageMounts = %+v; want an error", name, got)
 		}
+	}
+}
+
+// Who has made the directory of a checkpoint need not be who restores it.
+func TestImageMountsMax(t *testing.T) {
+	defer runtime.GC() // or the next one is far, and with it the end of files that libcontainer drops open
+	if _, err := parseImageMounts(make([]byte, imageMountsMax+1)); err == nil || !strings.Contains(err.Error(), "more than") {
+		t.Errorf("parseImageMounts of too much: %v; want it refused", err)
 	}
 }
 
