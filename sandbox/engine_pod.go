@@ -240,7 +240,12 @@ func (p *Pod) complete(ctx context.Context, c *Container, claim *engineClaim) er
 	}
 	pinErr := p.pinSandbox(pid)
 	// A process that has not ended has the pid, and had it all the time. One that
-	// has ended has no namespaces any more.
+	// ends has no namespaces any more, a moment before its end is seen.
+	if errors.Is(pinErr, fs.ErrNotExist) {
+		moment, cancel := context.WithTimeout(ctx, time.Second)
+		_ = waitProcess(moment, pidfd) // what it waited for is looked at below
+		cancel()
+	}
 	if ended(pidfd) || unable(pinErr) {
 		lock.Close()
 		return p.drop(ctx)
