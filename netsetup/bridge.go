@@ -159,34 +159,6 @@ func (s *Networks) configureBridge(c *rtnl, n *Network, index int) error {
 // setting is a file below /proc/sys/net, and what is to be in it.
 type setting struct{ name, value string }
 
-// removeBridge removes the network's bridge, if it is there and ours; foreign
-// reports that it is another's.
-func (s *Networks) removeBridge(c *rtnl, n *Network) (foreign bool, err error) {
-	link, err := c.link(n.Bridge)
-	switch {
-	case errors.Is(err, errNoLink):
-		return false, nil
-	case err != nil:
-		return false, fmt.Errorf("network %q: %w", n.Name, err)
-	case !s.isOurs(link, n):
-		return true, nil
-	}
-	return false, c.remove(link)
-}
-
-// remove deletes a link. The kernel answers when it is gone.
-func (c *rtnl) remove(link netlink.Link) error {
-	r := nl.NewNetlinkRequest(unix.RTM_DELLINK, 0)
-	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
-	msg.Index = int32(link.Attrs().Index)
-	r.AddData(msg)
-	err := c.do(request{"delete link " + link.Attrs().Name, r})
-	if errors.Is(err, unix.ENODEV) {
-		return nil // with its network namespace, or by somebody else
-	}
-	return err
-}
-
 // newLink makes or changes, without flags, the link of that name.
 func newLink(name string, flags int) *nl.NetlinkRequest {
 	r := nl.NewNetlinkRequest(unix.RTM_NEWLINK, flags)

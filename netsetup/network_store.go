@@ -180,7 +180,7 @@ func (s *Networks) Remove(name string) error {
 		return used
 	}
 	// A killed podrt may have left them.
-	if err := s.removeKernel(n); err != nil {
+	if _, err := s.removeKernel(n, ""); err != nil {
 		return err
 	}
 	if err := os.RemoveAll(s.leaseDir(name)); err != nil {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+
+	"github.com/google/nftables"
 )
 
 // Reload makes again what pods have of bridges and rules, where something else
@@ -20,8 +22,12 @@ func (s *Networks) Reload() error {
 	if err != nil || len(used) == 0 {
 		return err
 	}
-	others, err := otherBridges(func(link string) bool {
-		return slices.ContainsFunc(used, func(u usedNetwork) bool { return u.Bridge == link })
+	var others []string
+	err = withRules(func(conn *nftables.Conn) (err error) {
+		others, err = otherBridges(conn, func(link string) bool {
+			return slices.ContainsFunc(used, func(u usedNetwork) bool { return u.Bridge == link })
+		})
+		return err
 	})
 	if err != nil {
 		return err

@@ -122,17 +122,14 @@ func findNetwork(conn *nftables.Conn, bridge string) (elements, error) {
 }
 
 // otherBridges returns the links that have rules, exist, and are not known.
-func otherBridges(known func(link string) bool) (others []string, err error) {
+func otherBridges(conn *nftables.Conn, known func(link string) bool) (others []string, err error) {
+	list, _, err := readSet(conn, ruleSets()["bridges"])
 	var links []string
-	err = withRules(func(conn *nftables.Conn) error {
-		list, _, err := readSet(conn, ruleSets()["bridges"])
-		for _, e := range list {
-			if name := unix.ByteSliceToString(e.Key); !known(name) {
-				links = append(links, name)
-			}
+	for _, e := range list {
+		if name := unix.ByteSliceToString(e.Key); !known(name) {
+			links = append(links, name)
 		}
-		return err
-	})
+	}
 	if err != nil || len(links) == 0 {
 		return nil, err
 	}
@@ -151,24 +148,28 @@ func otherBridges(known func(link string) bool) (others []string, err error) {
 	return others, nil
 }
 
-// removeNetworkRules removes the network's rules, which may be missing; with the
-// last network the table goes, unless another state root has one. The caller holds the lock and has removed the
-// rules of its pods' ports.
-func removeNetworkRules(n *Network, last bool) error {
-	if last {
-		others, err := otherBridges(func(link string) bool { return link == n.Bridge })
-		if err != nil {
-			return fmt.Errorf("rules of network %q: %w", n.Name, err)
-		}
-		last = len(others) == 0
-	}
+// removeNetworkRules removes the network's rules, and those of the ports of a pod
+// that is its last one, if it has one; all may be missing. With the last network the
+// table goes, unless another state root has one. The caller holds the lock.
+func removeNetworkRules(n *Network, last bool, pod published) error {
+	// One connection: its end waits, some 10 ms, until what was removed is destroyed.
 	err := withRules(func(conn *nftables.Conn) error {
+		if last {
+			others, err := otherBridges(conn, func(link string) bool { return link == n.Bridge })
+			if err != nil {
+				return err
+			}
+			last = len(others) == 0
+		}
 		if last {
 			conn.DelTable(rulesTable())
 			if err := conn.Flush(); !errors.Is(err, unix.ENOENT) {
 				return err
 			}
 			return nil
+		}
+		if err := deleteElements(conn, pod.UID, pod.Ports); err != nil {
+			return err
 		}
 		list, err := findNetwork(conn, n.Bridge)
 		if err != nil {
@@ -182,7 +183,7 @@ func removeNetworkRules(n *Network, last bool) error {
 	if err != nil {
 		return fmt.Errorf("rules of network %q: %w", n.Name, err)
 	}
-	return nil
+	return flushPorts(pod.Ports)
 }
 
 // published is what a pod publishes.

@@ -117,31 +117,33 @@ func removeElements(uid string, ports []Port) error {
 	if len(ports) == 0 {
 		return nil
 	}
-	err := withRules(func(conn *nftables.Conn) error {
-		// As a pod with both families has them; else they are looked for.
-		list := elements{}
-		for _, p := range ports {
-			for set, key := range portKeys(p) {
-				list[set] = append(list[set], nftables.SetElement{Key: key})
-			}
-		}
-		if err := inMessages(list, conn.SetDeleteElements); err != nil {
-			return err
-		}
-		err := conn.Flush()
-		if !errors.Is(err, unix.ENOENT) {
-			return err
-		}
-		if list, err = findPorts(conn, uid, ports); err != nil {
-			return err
-		}
-		if err := inMessages(list, conn.SetDeleteElements); err != nil {
-			return err
-		}
-		return conn.Flush()
-	})
+	err := withRules(func(conn *nftables.Conn) error { return deleteElements(conn, uid, ports) })
 	if err != nil {
 		return fmt.Errorf("remove rules of pod %s: %w", uid, err)
 	}
 	return flushPorts(ports)
+}
+
+func deleteElements(conn *nftables.Conn, uid string, ports []Port) error {
+	// As a pod with both families has them; else they are looked for.
+	list := elements{}
+	for _, p := range ports {
+		for set, key := range portKeys(p) {
+			list[set] = append(list[set], nftables.SetElement{Key: key})
+		}
+	}
+	if err := inMessages(list, conn.SetDeleteElements); err != nil {
+		return err
+	}
+	err := conn.Flush()
+	if !errors.Is(err, unix.ENOENT) {
+		return err
+	}
+	if list, err = findPorts(conn, uid, ports); err != nil {
+		return err
+	}
+	if err := inMessages(list, conn.SetDeleteElements); err != nil {
+		return err
+	}
+	return conn.Flush()
 }

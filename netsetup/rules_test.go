@@ -179,13 +179,13 @@ func TestRules(t *testing.T) {
 	}
 	sameRules(t, "as before pods", networks)
 	for range 2 {
-		if err := removeNetworkRules(cell, false); err != nil {
+		if err := removeNetworkRules(cell, false, published{}); err != nil {
 			t.Errorf("removeNetworkRules = %v", err)
 		}
 	}
 	golden(t, "network.json")
 	for range 2 {
-		if err := removeNetworkRules(red, true); err != nil {
+		if err := removeNetworkRules(red, true, published{}); err != nil {
 			t.Errorf("removeNetworkRules = %v", err)
 		}
 	}
@@ -238,7 +238,7 @@ func TestRulesGone(t *testing.T) {
 	if err := s.removePortRules("pod-2"); err != nil {
 		t.Errorf("removePortRules without a table: %v", err)
 	}
-	if err := removeNetworkRules(blue, false); err != nil {
+	if err := removeNetworkRules(blue, false, published{}); err != nil {
 		t.Errorf("removeNetworkRules without a table: %v", err)
 	}
 	if err := addPortRules("pod-1", red, pods[0].Addresses, pods[0].Ports); err == nil {

@@ -33,7 +33,7 @@ func (s *Networks) Sweep() error {
 		errs = append(errs, s.sweep(n.Name))
 		leases, err := s.leases(n.Name)
 		if err == nil && len(leases) == 0 {
-			err = s.removeKernel(n)
+			_, err = s.removeKernel(n, "")
 		}
 		errs = append(errs, err)
 	}
@@ -70,7 +70,7 @@ func (s *Networks) takeBack(o owner) error {
 		return err
 	}
 	if o.boot == s.BootID {
-		if err := s.withRtnl(func(c *rtnl) error { return removeLinks(c, o.uid) }); err != nil {
+		if err := s.removeLinks(o.uid); err != nil {
 			return err
 		}
 	}

@@ -222,12 +222,7 @@ func TestKilled(t *testing.T) {
 				if rules := ruleset(t); rules != "" {
 					t.Errorf("rules are left:\n%s", rules)
 				}
-				for _, dir := range []string{"pods", "ports", "leases/n"} {
-					names, err := readNames(s.Run + "/" + dir)
-					if names = slices.DeleteFunc(names, func(name string) bool { return name == ".last" }); err != nil || len(names) > 0 {
-						t.Errorf("%s has %q, %v", dir, names, err)
-					}
-				}
+				noState(t, s, n)
 			})
 		}
 	}

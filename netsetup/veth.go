@@ -216,23 +216,6 @@ func defaultRoute(index int, gateway netip.Addr) *nl.NetlinkRequest {
 	return r
 }
 
-// removeLinks deletes what a pod has of links on the host; with the host's end
-// of a veth goes the pod's.
-func removeLinks(c *rtnl, uid string) error {
-	var errs []error
-	for _, name := range []string{hostLink(uid), shaperLink(uid)} {
-		link, err := c.link(name)
-		switch {
-		case errors.Is(err, errNoLink):
-		case err != nil:
-			errs = append(errs, err)
-		case isPods(link, uid):
-			errs = append(errs, c.remove(link))
-		}
-	}
-	return errors.Join(errs...)
-}
-
 // podMAC returns the address of a pod's interface that asks for none: made of
 // its IPv4 address, so that neighbours' memories of it stay right when another
 // pod gets it, or of a hash of its IPv6 address.

@@ -107,7 +107,7 @@ func (w *world) addBridge(t *testing.T, n *Network) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := removeNetworkRules(n, true); err != nil {
+		if err := removeNetworkRules(n, true, published{}); err != nil {
 			t.Error(err)
 		}
 	})
