@@ -8,12 +8,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// addSkeleton puts the whole table, without elements, into the batch, in place of
-// the one that may be there.
-func addSkeleton(conn *nftables.Conn) error {
-	t := conn.AddTable(rulesTable())
-	conn.DelTable(t)
-	conn.AddTable(t)
+// addSkeleton puts the whole table, without elements, into the batch. It replaces
+// one that is there, or the batch fails with EEXIST. To replace even what is not there
+// has the connection's end wait, some 10 ms, until that is destroyed.
+func addSkeleton(conn *nftables.Conn, replace bool) error {
+	t := rulesTable()
+	if replace {
+		conn.AddTable(t)
+		conn.DelTable(t)
+	}
+	conn.CreateTable(t)
 	sets := ruleSets()
 	for _, name := range setNames {
 		if err := conn.AddSet(sets[name], nil); err != nil {

@@ -91,9 +91,11 @@ func addNetworkRules(n *Network) (made bool, err error) {
 		switch {
 		case !exists || len(list) == 0:
 			made = true
-			if err := addSkeleton(conn); err != nil {
-				return err
+			err := makeTable(conn, n, false)
+			if errors.Is(err, unix.EEXIST) {
+				err = makeTable(conn, n, true)
 			}
+			return err
 		case stale:
 			old, err := findNetwork(conn, n.Bridge)
 			if err != nil {
@@ -112,6 +114,17 @@ func addNetworkRules(n *Network) (made bool, err error) {
 		return false, fmt.Errorf("rules of network %q: %w", n.Name, err)
 	}
 	return made, nil
+}
+
+// makeTable makes the table with one network's elements.
+func makeTable(conn *nftables.Conn, n *Network, replace bool) error {
+	if err := addSkeleton(conn, replace); err != nil {
+		return err
+	}
+	if err := inMessages(networkElements(n), conn.SetAddElements); err != nil {
+		return err
+	}
+	return conn.Flush()
 }
 
 // findNetwork returns all elements of the link.
@@ -198,7 +211,7 @@ type published struct {
 // batch: at no time is a rule missing that was there. The caller holds the lock.
 func reloadRules(networks []*Network, pods []published) error {
 	err := withRules(func(conn *nftables.Conn) error {
-		if err := addSkeleton(conn); err != nil {
+		if err := addSkeleton(conn, true); err != nil {
 			return err
 		}
 		for _, n := range networks {

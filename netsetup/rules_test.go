@@ -245,6 +245,16 @@ func TestRulesGone(t *testing.T) {
 		t.Error("addPortRules without a table = nil; want an error")
 	}
 	mustAdd(t, blue, true)
+	alone := rulesetJSON(t)
+	for _, left := range []string{
+		"flush set inet podrt bridges",
+		"flush ruleset; add table inet podrt",
+		"delete table inet podrt; add table inet podrt; add chain inet podrt publish; add rule inet podrt publish drop",
+	} {
+		nft(t, left, "-f", "-")
+		mustAdd(t, blue, true)
+		sameRules(t, "as of one network, after "+left, alone)
+	}
 
 	// So does the table of an older podrt.
 	if err := reloadRules(networks, pods); err != nil {
