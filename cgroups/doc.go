@@ -33,7 +33,7 @@
 //	(p Path).Apply   the pod's limits
 //	(p Path).Open    a sandbox process that needs it is cloned into the pod's cgroup …
 //	(p Path).Enable  … and once it has left, controllers go on to the leaves
-//	(p Path).Kill, WaitEmpty, Remove, RemoveMade
+//	(p Path).Kill, WaitKilled, Remove, RemoveMade
 //
 // [Create] tells which directories it made. Those, and only those, are removed
 // by [RemoveMade]: a parent that the caller owns stays.
@@ -43,12 +43,13 @@
 //
 // # Teardown
 //
-// Kill, WaitEmpty, Remove and RemoveMade are idempotent: what is gone already
-// is no error. The other methods report an error that is fs.ErrNotExist.
+// Kill, KillEach, WaitKilled, WaitEmpty, Remove and RemoveMade are idempotent:
+// what is gone already is no error. The other methods report an error that is
+// fs.ErrNotExist.
 //
 // # Kernels
 //
-// cgroup v2 with the freezer (5.2) and pidfds (5.3). cgroup.kill (5.14) is used
-// where it exists. An error that means "this host cannot do that" is
-// [errors.ErrUnsupported].
+// cgroup v2 with the freezer (5.2) and pidfds (5.3). cgroup.kill (5.14) and
+// pidfds of threads (6.9) are used where they exist. An error that means "this
+// host cannot do that" is [errors.ErrUnsupported].
 package cgroups

@@ -71,6 +71,12 @@ func (p Path) events() (events, error) {
 // not exist is empty. When ctx ends first, the error is its cause and names the
 // processes.
 func (p Path) WaitEmpty(ctx context.Context) error {
+	return p.waitEmpty(ctx, func(*dir) error { return nil })
+}
+
+// waitEmpty is WaitEmpty that calls busy at each look that finds a living
+// process. What that fails with is told when the wait ends without success.
+func (p Path) waitEmpty(ctx context.Context, busy func(*dir) error) error {
 	d, err := p.open()
 	if gone(err) {
 		return nil
@@ -79,7 +85,19 @@ func (p Path) WaitEmpty(ctx context.Context) error {
 		return fmt.Errorf("wait for cgroup to empty: %w", err)
 	}
 	defer d.close()
-	if err := d.awaitEmpty(ctx); err != nil {
+	var failed error
+	err = d.await(ctx, func(e events) bool {
+		if e.populated {
+			if err := busy(d); err != nil && !gone(err) {
+				failed = err
+			}
+		}
+		return !e.populated
+	})
+	if err != nil && !gone(err) {
+		if failed != nil {
+			err = fmt.Errorf("%w (%w)", err, failed)
+		}
 		return fmt.Errorf("wait for cgroup %q to empty: %w%s", string(p), err, d.left())
 	}
 	return nil

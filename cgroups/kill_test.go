@@ -149,6 +149,14 @@ func TestSignalMany(t *testing.T) {
 // whoever has it by now.
 func TestSignalLooksAgain(t *testing.T) {
 	rung.Privileged(t)
+	t.Run("process", func(t *testing.T) { testSignalLooksAgain(t, processes) })
+	t.Run("thread", func(t *testing.T) {
+		rung.NeedKernel(t, "6.9", "PIDFD_THREAD")
+		testSignalLooksAgain(t, threads)
+	})
+}
+
+func testSignalLooksAgain(t *testing.T, by tasks) {
 	p := testPod(t)
 	outside, err := p.parent().CreateLeaf("outside")
 	if err != nil {
@@ -163,9 +171,9 @@ func TestSignalLooksAgain(t *testing.T) {
 	}
 	defer d.close()
 	var sent []int
-	// As if other's pid had been read from cgroup.procs, and reused since. 1 and
+	// As if other's pid had been read from the list, and reused since. 1 and
 	// a pid that nobody has, likewise.
-	err = d.signalBatch([]int{1, inside.pid(), other.pid(), 4194303}, syscall.SIGUSR1, func(pid int) { sent = append(sent, pid) })
+	err = d.signalBatch(by, []int{1, inside.pid(), other.pid(), 4194303}, syscall.SIGUSR1, func(pid int) { sent = append(sent, pid) })
 	if err != nil || !slices.Equal(sent, []int{inside.pid()}) {
 		t.Errorf("signalBatch sent to %v, %v; want only %d", sent, err, inside.pid())
 	}

@@ -45,8 +45,11 @@ func (d *dir) procs() ([]int, error) {
 }
 
 // ownProcs lists the processes of d alone.
-func (d *dir) ownProcs() ([]int, error) {
-	b, err := d.read("cgroup.procs")
+func (d *dir) ownProcs() ([]int, error) { return d.list("cgroup.procs") }
+
+// list reads cgroup.procs or cgroup.threads.
+func (d *dir) list(file string) ([]int, error) {
+	b, err := d.read(file)
 	if errors.Is(err, unix.EOPNOTSUPP) {
 		// A threaded cgroup holds threads; the processes that they belong to
 		// are listed by its domain, which is above it and within the pod.
@@ -58,14 +61,14 @@ func (d *dir) ownProcs() ([]int, error) {
 	return parsePIDs(b)
 }
 
-// parsePIDs parses a cgroup.procs. A process without a pid in the reader's
+// parsePIDs parses what list reads. A process without a pid in the reader's
 // namespace is listed as 0; there is nothing that can be done with it.
 func parsePIDs(b []byte) ([]int, error) {
 	var pids []int
 	for line := range bytes.Lines(b) {
 		pid, err := strconv.Atoi(string(bytes.TrimSuffix(line, []byte("\n"))))
 		if err != nil {
-			return nil, fmt.Errorf("parse cgroup.procs: %w", err)
+			return nil, fmt.Errorf("parse cgroup.procs or cgroup.threads: %w", err)
 		}
 		if pid != 0 {
 			pids = append(pids, pid)
