@@ -183,11 +183,28 @@ func (c *Container) Signal(sig unix.Signal, all bool) error {
 	var err error
 	if c.hasCgroup() {
 		err = c.lc.Signal(sig)
+		if err == nil && sig == unix.SIGKILL && !c.ownsPIDs() {
+			err = c.killEach() // libcontainer leaves it at cgroup.kill
+		}
 	} else {
 		err = c.signalInit(sig)
 	}
 	if all && errors.Is(err, ErrNotRunning) {
 		return nil
+	}
+	return err
+}
+
+// killEach sends SIGKILL to those of the container's processes that cgroup.kill
+// does not reach.
+func (c *Container) killEach() error {
+	path := cgroups.Path(c.CgroupPath())
+	if path == "" {
+		return nil
+	}
+	err := ignoreNotExist(path.KillEach())
+	if c.lc.Config().RootlessCgroups {
+		return nil // as libcontainer does: it may not have access
 	}
 	return err
 }

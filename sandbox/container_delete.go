@@ -252,7 +252,7 @@ func killCgroup(ctx context.Context, path cgroups.Path) error {
 	busy, err := path.Populated()
 	if err == nil && busy {
 		if err = path.Kill(); err == nil {
-			err = path.WaitEmpty(ctx)
+			err = path.WaitKilled(ctx)
 		}
 	}
 	switch {

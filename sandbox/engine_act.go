@@ -126,7 +126,7 @@ func (p *Pod) killEngine(ctx context.Context) error {
 			waits = append(waits, func() error { return waitProcess(ctx, init) })
 		}
 		waits = append(waits, func() error {
-			err := ignoreNotExist(cgroups.Path(c.Cgroup).WaitEmpty(ctx))
+			err := ignoreNotExist(cgroups.Path(c.Cgroup).WaitKilled(ctx))
 			// An empty cgroup that is frozen makes the container a paused one, which
 			// its engine could not delete.
 			return errors.Join(err, ignoreNotExist(cgroups.Path(c.Cgroup).Thaw(ctx)))

@@ -197,6 +197,9 @@ func (p *Pod) await(m *member) error {
 	status, err := m.proc.Wait()
 	leaf := p.cgroup().Leaf(m.rec.Name)
 	killed := ignoreNotExist(leaf.Kill())
+	if killed == nil && !m.c.ownsPIDs() {
+		killed = ignoreNotExist(leaf.KillEach())
+	}
 	if err != nil {
 		m.exit = ExitRecord{ExitCode: CodeError, Cause: CauseExit, FinishedAt: time.Now().UTC()}
 		return errors.Join(err, killed) // how it ended is not known, and not recorded

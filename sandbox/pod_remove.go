@@ -118,12 +118,20 @@ func (p *Pod) teardown(ctx context.Context, force bool) error {
 	if early {
 		release()
 	}
+	if owned && force && !ending.silent() {
+		// The monitor waits for their inits, which Kill may not have reached.
+		try(ignoreNotExist(cg.KillEach()))
+	}
 	// Before the containers' directories go: the monitor records their end there.
 	if err := p.awaitMonitor(); !force {
 		try(err) // by force, a stopped monitor does not keep the pod
 	}
 	try(ending.finish(ctx))
-	if owned {
+	switch {
+	case !owned:
+	case force:
+		try(ignoreNotExist(cg.WaitKilled(ctx)))
+	default:
 		try(ignoreNotExist(cg.WaitEmpty(ctx)))
 	}
 

@@ -101,13 +101,23 @@ func (p *Pod) stopContainer(ctx context.Context, rec containerRecord, grace time
 	}
 	// Also after a graceful end: with a shared PID namespace the init's
 	// children outlive it.
-	if err := ignoreNotExist(cgroups.Path(c.CgroupPath()).Kill()); err != nil {
+	leaf := cgroups.Path(c.CgroupPath())
+	if err := ignoreNotExist(leaf.Kill()); err != nil {
 		return err
 	}
 	if pidfd != nil {
-		return waitProcess(ctx, pidfd)
+		// That may not reach it.
+		if err := unix.PidfdSendSignal(int(pidfd.Fd()), unix.SIGKILL, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
+			return fmt.Errorf("kill init (pid %d): %w", pid, err)
+		}
+		if err := waitProcess(ctx, pidfd); err != nil {
+			return err
+		}
 	}
-	return nil
+	if c.ownsPIDs() {
+		return nil
+	}
+	return ignoreNotExist(leaf.WaitKilled(ctx))
 }
 
 // Kill sends a signal to the init of every live container; SIGKILL goes to the
@@ -122,6 +132,7 @@ func (p *Pod) Kill(ctx context.Context, sig unix.Signal) error {
 	}
 	alive := 0
 	var errs []error
+	var external []cgroups.Path
 	for _, c := range st.Containers {
 		if !c.alive() {
 			continue
@@ -132,14 +143,20 @@ func (p *Pod) Kill(ctx context.Context, sig unix.Signal) error {
 			// With the pod's cgroup, below.
 		case sig == unix.SIGKILL:
 			// An engine's container may have its leaf elsewhere.
-			errs = append(errs, ignoreNotExist(cgroups.Path(c.Cgroup).Kill()))
+			leaf := cgroups.Path(c.Cgroup)
+			external = append(external, leaf)
+			errs = append(errs, ignoreNotExist(leaf.Kill()))
 		default:
 			errs = append(errs, signalProcess(c.PID, c.start, sig))
 		}
 	}
 	if sig == unix.SIGKILL {
 		cg := p.cgroup()
-		errs = append(errs, ignoreNotExist(cg.Kill()), ignoreNotExist(cg.WaitEmpty(ctx)), p.awaitMonitor())
+		errs = append(errs, ignoreNotExist(cg.Kill()), ignoreNotExist(cg.WaitKilled(ctx)))
+		for _, leaf := range external {
+			errs = append(errs, ignoreNotExist(leaf.WaitKilled(ctx)))
+		}
+		errs = append(errs, p.awaitMonitor())
 	} else if alive == 0 {
 		return fmt.Errorf("kill pod %q: no container is running: %w", p.Name(), ErrNotRunning)
 	}
