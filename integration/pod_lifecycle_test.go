@@ -226,11 +226,11 @@ func TestPodTables(t *testing.T) {
 	w.agent(t, "p", "long-name")
 	w.create(t, "empty")
 
-	table := rows(t, w.ok(t, "pod", "ls").stdout, "UID", "NAME", "PHASE", "CREATED", "CONTAINERS", "NETWORK", "ENGINE")
-	if got := table["p"]; len(got) != 7 || got[0] != uid || got[2] != "Running" || got[4] != "2/2" || got[5] != "none" {
+	table := rows(t, w.ok(t, "pod", "ls").stdout, "UID", "NAME", "PHASE", "CREATED", "CONTAINERS", "RESTARTS", "NETWORK", "ENGINE")
+	if got := table["p"]; len(got) != 8 || got[0] != uid || got[2] != "Running" || got[4] != "2/2" || got[5] != "0" || got[6] != "none" {
 		t.Errorf("ls: %q", got)
 	}
-	if got := table["empty"]; len(got) != 7 || got[2] != "Created" || got[4] != "0/0" {
+	if got := table["empty"]; len(got) != 8 || got[2] != "Created" || got[4] != "0/0" {
 		t.Errorf("ls: %q", got)
 	}
 	var pods []struct {

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
@@ -207,10 +208,16 @@ type containerInfo struct {
 
 	PID      int
 	External bool
-	Exit     *struct {
-		ExitCode                int
-		Signal, Cause, OOMScope string
-	}
+	Exit     *exitInfo
+	Restarts int
+	LastExit *exitInfo
+}
+
+type exitInfo struct {
+	ExitCode                              int
+	Signal, Cause, OOMScope, RestartError string
+	FinishedAt                            time.Time
+	RestartAt                             *time.Time
 }
 
 // container finds a container of the pod.

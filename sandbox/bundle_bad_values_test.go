@@ -245,13 +245,28 @@ volumes[0].hostPath.type: "Dir": must be empty or one of Directory, DirectoryOrC
 		// Life and containers.
 		{
 			"restart policy",
-			podWith(`"restartPolicy": "Always"`),
-			`restartPolicy: "Always": not supported yet; must be Never`, schemaRefuses,
+			podWith(`"restartPolicy": "never"`),
+			`restartPolicy: "never": must be Always, OnFailure or Never`, schemaRefuses,
 		},
 		{
-			"restart policy unknown",
-			podWith(`"restartPolicy": "never"`),
-			`restartPolicy: "never": must be Never`, schemaRefuses,
+			"back-off of nothing",
+			podWith(`"restartBackOff": {}`),
+			`restartBackOff: nothing is started again with restartPolicy "Never"`, schemaAccepts,
+		},
+		{
+			"back-off below 0",
+			podWith(`"restartPolicy": "Always", "restartBackOff": {"initialSeconds": -1}`),
+			`restartBackOff.initialSeconds: -1: must be 1 to 2147483647`, schemaRefuses,
+		},
+		{
+			"back-off that shrinks",
+			podWith(`"restartPolicy": "OnFailure", "restartBackOff": {"maxSeconds": 9}`),
+			`restartBackOff.maxSeconds: 9: must be 10, which initialSeconds is, to 2147483647`, schemaAccepts,
+		},
+		{
+			"back-off unknown",
+			podWith(`"restartPolicy": "OnFailure", "restartBackOff": {"seconds": 9}`),
+			`restartBackOff.seconds: 9: unknown field; known here: initialSeconds, maxSeconds`, schemaRefuses,
 		},
 		{
 			"grace",

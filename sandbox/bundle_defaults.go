@@ -65,13 +65,28 @@ func (s *PodSpec) setDefaults() {
 		s.ShmSize = DefaultShmSize
 	}
 	if s.RestartPolicy == "" {
-		s.RestartPolicy = "Never"
+		s.RestartPolicy = RestartNever
+	}
+	if s.RestartPolicy != RestartNever {
+		if s.RestartBackOff == nil {
+			s.RestartBackOff = &RestartBackOff{}
+		}
+		s.RestartBackOff.setDefaults()
 	}
 	if s.TerminationGracePeriodSeconds == nil {
 		s.TerminationGracePeriodSeconds = new(int64(DefaultGracePeriod))
 	}
 	if s.Containers == nil {
 		s.Containers = []PodContainer{}
+	}
+}
+
+func (b *RestartBackOff) setDefaults() {
+	if b.InitialSeconds == 0 {
+		b.InitialSeconds = DefaultRestartInitial
+	}
+	if b.MaxSeconds == 0 {
+		b.MaxSeconds = max(b.InitialSeconds, DefaultRestartMax)
 	}
 }
 

@@ -32,6 +32,16 @@ func TestDefaults(t *testing.T) {
 			"userNamespace": {"uidMappings": [{"containerID": 0, "hostID": 1000, "size": 1}], "gidMappings": [{"containerID": 0, "hostID": 1000, "size": 1}]},
 			"restartPolicy": "Never", "terminationGracePeriodSeconds": 10, "containers": []`),
 		},
+		{
+			podWith(`"restartPolicy": "Always"`),
+			podWith(`"restartPolicy": "Always", "restartBackOff": {"initialSeconds": 10, "maxSeconds": 300}, "hostname": "web",
+			"share": ["net", "ipc", "uts"], "network": {"mode": "none"}, "shmSize": 67108864, "terminationGracePeriodSeconds": 10, "containers": []`),
+		},
+		{
+			podWith(`"restartPolicy": "OnFailure", "restartBackOff": {"initialSeconds": 400}`),
+			podWith(`"restartPolicy": "OnFailure", "restartBackOff": {"initialSeconds": 400, "maxSeconds": 400}, "hostname": "web",
+			"share": ["net", "ipc", "uts"], "network": {"mode": "none"}, "shmSize": 67108864, "terminationGracePeriodSeconds": 10, "containers": []`),
+		},
 		{ // Who asks for a port wants a network.
 			podWith(`"network": {"ports": [{"containerPort": 80}]}`),
 			podWith(`"network": {"mode": "bridge", "ports": [{"containerPort": 80}]}, "hostname": "web",

@@ -8,8 +8,10 @@ const PodVersion = "0.1.0"
 
 // Defaults of pod.json.
 const (
-	DefaultShmSize     = 64 << 20 // bytes, as docker, podman and Kubernetes' runtimes have
-	DefaultGracePeriod = 10       // seconds
+	DefaultShmSize        = 64 << 20 // bytes, as docker, podman and Kubernetes' runtimes have
+	DefaultGracePeriod    = 10       // seconds
+	DefaultRestartInitial = 10       // seconds, as the kubelet's
+	DefaultRestartMax     = 300      // seconds, as the kubelet's
 )
 
 // PodSpec is pod.json: what a pod is, independent of the host that runs it.
@@ -75,9 +77,12 @@ type PodSpec struct {
 	// that are added to it by hand; a container's own go on top of them.
 	VolumeMounts []VolumeMount `json:"volumeMounts,omitempty"`
 
-	// RestartPolicy says what happens when a container ends: "Never". Default:
-	// "Never".
+	// RestartPolicy says whether a container that has ended is started again, as
+	// long as the pod is not stopped: RestartAlways, RestartOnFailure (unless it
+	// exited with 0), RestartNever. Default: RestartNever.
 	RestartPolicy string `json:"restartPolicy,omitempty"`
+	// RestartBackOff is how long it waits before. Not with RestartNever.
+	RestartBackOff *RestartBackOff `json:"restartBackOff,omitempty"`
 	// TerminationGracePeriodSeconds is the time between SIGTERM and SIGKILL when
 	// the pod is stopped, in seconds; 0 kills at once. Default:
 	// DefaultGracePeriod. Never nil once defaults are set.
@@ -86,6 +91,17 @@ type PodSpec struct {
 	// Containers are the pod's own containers, in the order in which they start.
 	// May be empty: a pod that others add containers to.
 	Containers []PodContainer `json:"containers,omitzero"`
+}
+
+// RestartBackOff spaces the restarts of a container out: the first comes at once, the
+// second after InitialSeconds, each further one after twice the time, but never more
+// than MaxSeconds. A container that has run for twice MaxSeconds begins anew.
+type RestartBackOff struct {
+	// InitialSeconds is above 0. Default: DefaultRestartInitial.
+	InitialSeconds int64 `json:"initialSeconds,omitzero"`
+	// MaxSeconds is InitialSeconds or more. Default: DefaultRestartMax, or
+	// InitialSeconds if that is more.
+	MaxSeconds int64 `json:"maxSeconds,omitzero"`
 }
 
 // PodMetadata names a pod.

@@ -109,17 +109,32 @@ func (s *PodSpec) validateResources(ps *problems) {
 
 func (s *PodSpec) validateLife(ps *problems) {
 	switch s.RestartPolicy {
-	case "Never":
-	case "Always", "OnFailure":
-		ps.addf("restartPolicy", "%q: not supported yet; must be Never", s.RestartPolicy)
+	case RestartNever:
+		if s.RestartBackOff != nil {
+			ps.addf("restartBackOff", "nothing is started again with restartPolicy %q", s.RestartPolicy)
+		}
+	case RestartAlways, RestartOnFailure:
+		s.RestartBackOff.validate(ps)
 	default:
-		ps.addf("restartPolicy", "%s: must be Never", quoteShort(s.RestartPolicy))
+		ps.addf("restartPolicy", "%s: must be Always, OnFailure or Never", quoteShort(s.RestartPolicy))
 	}
 	switch grace := s.TerminationGracePeriodSeconds; {
 	case grace == nil:
 		ps.addf("terminationGracePeriodSeconds", "required")
 	case *grace < 0 || *grace > maxGrace:
 		ps.addf("terminationGracePeriodSeconds", "%d: must be 0 to %d", *grace, maxGrace)
+	}
+}
+
+func (b *RestartBackOff) validate(ps *problems) {
+	switch {
+	case b == nil:
+		ps.addf("restartBackOff", "required")
+		return
+	case b.InitialSeconds < 1 || b.InitialSeconds > maxGrace:
+		ps.addf("restartBackOff.initialSeconds", "%d: must be 1 to %d", b.InitialSeconds, maxGrace)
+	case b.MaxSeconds < b.InitialSeconds || b.MaxSeconds > maxGrace:
+		ps.addf("restartBackOff.maxSeconds", "%d: must be %d, which initialSeconds is, to %d", b.MaxSeconds, b.InitialSeconds, maxGrace)
 	}
 }
 

@@ -20,6 +20,7 @@
 //	RUN/pods/UID/shm                  the pod's /dev/shm
 //	RUN/pods/UID/volumes/             memory-backed and bound volumes
 //	RUN/pods/UID/containers/NAME/     container.json, exit.json
+//	RUN/pods/UID/stopped              no container is started again
 //	RUN/pods/UID/joiners/UID          of a pod that has joined this one's network
 //	RUN/names/NAME -> UID             the name index; RUN/names/.lock guards it
 //	RUN/containers/ID/                libcontainer's root, for pods' and plain containers alike

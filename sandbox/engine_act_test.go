@@ -31,9 +31,11 @@ func TestRecordVersion(t *testing.T) {
 		rec  podRecord
 		want int
 	}{
-		{podRecord{}, 1},
-		{podRecord{Engine: &enginePod{}}, 2},
-		{podRecord{CgroupUnit: "podrt-x.service"}, 2},
+		{podRecord{Spec: &PodSpec{}}, 1},
+		{podRecord{Spec: &PodSpec{}, Engine: &enginePod{}}, 2},
+		{podRecord{Spec: &PodSpec{}, CgroupUnit: "podrt-x.service"}, 2},
+		{podRecord{Spec: &PodSpec{RestartPolicy: RestartNever}, Network: &networkRecord{}}, 3},
+		{podRecord{Spec: &PodSpec{RestartPolicy: RestartAlways}, Network: &networkRecord{}}, 4},
 	} {
 		if got := tt.rec.version(); got != tt.want {
 			t.Errorf("version() of %+v = %d; want %d", tt.rec, got, tt.want)

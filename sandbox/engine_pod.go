@@ -105,7 +105,7 @@ func (p *Pod) describe(spec *specs.Spec) {
 	e, grace := p.rec.Engine, int64(DefaultGracePeriod)
 	ps := &PodSpec{
 		PodVersion: PodVersion, Metadata: PodMetadata{Name: p.rec.Name, UID: p.rec.UID}, Hostname: spec.Hostname,
-		Share: []string{}, Network: PodNetwork{Mode: "host"}, RestartPolicy: "Never", TerminationGracePeriodSeconds: &grace,
+		Share: []string{}, Network: PodNetwork{Mode: "host"}, RestartPolicy: RestartNever, TerminationGracePeriodSeconds: &grace,
 		Containers: []PodContainer{},
 	}
 	p.rec.Spec = ps

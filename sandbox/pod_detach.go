@@ -104,7 +104,7 @@ func ServeMonitor(ctx context.Context, report *os.File, work MonitorWork) error 
 				told = true
 				_ = tell(monitorReport{Ended: true})
 				_ = report.Close()
-			})
+			}, func(Exit) {})
 		}
 		if err != nil && !told && work.Undo != nil {
 			err = work.Undo(err, p)

@@ -33,8 +33,11 @@ func (p *Pod) Container(name string) (*Container, error) {
 }
 
 // OwnRunning reports whether the containers of the pod's bundle run, with a
-// monitor.
+// monitor, or will be started again by it.
 func (p *Pod) OwnRunning() (bool, error) {
+	if p.supervised() {
+		return true, nil
+	}
 	st, err := p.Status()
 	if err != nil {
 		return false, err

@@ -33,7 +33,18 @@ type member struct {
 	rec  containerRecord
 	c    *Container
 	proc *Process
-	exit ExitRecord
+
+	started time.Time
+	exit    ExitRecord
+}
+
+// start lets the created container run.
+func (m *member) start() error {
+	if err := m.c.Start(); err != nil {
+		return &StartError{Container: m.rec.Name, Err: err}
+	}
+	m.started = time.Now()
+	return nil
 }
 
 // StartError is a container of a pod that could not be launched.
@@ -73,7 +84,7 @@ func (p *Pod) launch(ctx context.Context, bundle *PodBundle, stdio Stdio) (_ []*
 			defer wg.Done()
 			width <- struct{}{}
 			defer func() { <-width }()
-			members[i], errs[i] = p.createMember(ctx, bc, stdio)
+			members[i], errs[i] = p.createMember(ctx, bc, stdio, nil)
 			if errs[i] != nil {
 				errs[i] = &StartError{Container: bc.Name, Err: errs[i]}
 			}
@@ -87,33 +98,29 @@ func (p *Pod) launch(ctx context.Context, bundle *PodBundle, stdio Stdio) (_ []*
 		if err := ctx.Err(); err != nil {
 			return members, err
 		}
-		if err := m.c.Start(); err != nil {
-			return members, &StartError{Container: m.rec.Name, Err: err}
+		if err := m.start(); err != nil {
+			return members, err
 		}
 	}
 	return members, nil
 }
 
-// createMember makes one container up to the point where its init waits to be
-// started. A returned member, also one returned with an error, must be discarded
-// or waited for.
-func (p *Pod) createMember(ctx context.Context, bc BundleContainer, stdio Stdio) (*member, error) {
+// createMember makes one container, in the place of the one before if there was
+// one, up to the point where its init waits to be started. A returned member, also
+// one returned with an error, must be discarded or waited for.
+func (p *Pod) createMember(ctx context.Context, bc BundleContainer, stdio Stdio, before *member) (*member, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	m := &member{rec: containerRecord{
 		Name: bc.Name, ID: p.containerID(bc.Name), Root: p.rec.ContainerRoot, Bundle: bc.Dir, Own: true,
 	}}
-	dir := p.containerDir(bc.Name)
-	// A directory without a record is what a killed start or removal left:
-	// discardEnded has taken all others.
-	if err := os.RemoveAll(dir); err != nil {
-		return nil, fmt.Errorf("write state: %w", err)
+	if before != nil {
+		last := before.exit
+		last.RestartAt, last.RestartError = nil, ""
+		m.rec.Restarts, m.rec.LastExit = before.rec.Restarts+1, &last
 	}
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("write state: %w", err)
-	}
-	if err := writeJSON(filepath.Join(dir, "container.json"), &m.rec); err != nil {
+	if err := p.recordMember(&m.rec); err != nil {
 		return m, err
 	}
 	spec, err := p.containerSpec(bc)
@@ -148,8 +155,43 @@ func (p *Pod) createMember(ctx context.Context, bc BundleContainer, stdio Stdio)
 	return m, nil
 }
 
+// recordMember makes the record of a container that is to be made.
+func (p *Pod) recordMember(rec *containerRecord) error {
+	dir := p.containerDir(rec.Name)
+	if rec.Restarts > 0 {
+		// It takes the place of the one before, and is there all the time.
+		err := writeJSON(filepath.Join(dir, "container.json"), rec)
+		return errors.Join(err, ignoreNotExist(os.Remove(filepath.Join(dir, "exit.json"))))
+	}
+	// A directory without a record is what a killed start or removal left:
+	// discardEnded has taken all others.
+	if err := os.RemoveAll(dir); err != nil {
+		return fmt.Errorf("write state: %w", err)
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return fmt.Errorf("write state: %w", err)
+	}
+	return writeJSON(filepath.Join(dir, "container.json"), rec)
+}
+
 // discard undoes createMember.
 func (p *Pod) discard(ctx context.Context, m *member) error {
+	if err := m.kill(); err != nil {
+		return err
+	}
+	return p.deleteContainer(ctx, m.rec)
+}
+
+// clear is discard, but for the record.
+func (p *Pod) clear(ctx context.Context, m *member) error {
+	if err := m.kill(); err != nil {
+		return err
+	}
+	return p.clearContainer(ctx, m.rec)
+}
+
+// kill ends what runs of a container, if it was created.
+func (m *member) kill() error {
 	if m.c != nil {
 		if err := m.c.Signal(unix.SIGKILL, true); err != nil && !errors.Is(err, ErrNotRunning) {
 			return err
@@ -158,7 +200,7 @@ func (p *Pod) discard(ctx context.Context, m *member) error {
 	if m.proc != nil {
 		_, _ = m.proc.Wait()
 	}
-	return p.deleteContainer(ctx, m.rec)
+	return nil
 }
 
 func (p *Pod) overlayDir(name string) string {
@@ -191,9 +233,10 @@ func (p *Pod) containerSpec(bc BundleContainer) (*specs.Spec, error) {
 	return spec, nil
 }
 
-// await waits for the container's end and records it. What the container left
-// in its cgroup leaf, which happens when it shares a PID namespace, is killed.
-func (p *Pod) await(m *member) error {
+// await waits for the container's end and records it, with what plan adds. What
+// the container left in its cgroup leaf, which happens when it shares a PID
+// namespace, is killed.
+func (p *Pod) await(m *member, plan func(*ExitRecord)) error {
 	status, err := m.proc.Wait()
 	leaf := p.cgroup().Leaf(m.rec.Name)
 	killed := ignoreNotExist(leaf.Kill())
@@ -202,9 +245,11 @@ func (p *Pod) await(m *member) error {
 	}
 	if err != nil {
 		m.exit = ExitRecord{ExitCode: CodeError, Cause: CauseExit, FinishedAt: time.Now().UTC()}
+		plan(&m.exit)
 		return errors.Join(err, killed) // how it ended is not known, and not recorded
 	}
 	m.exit = exitRecord(status, p.cgroup(), leaf)
+	plan(&m.exit)
 	errs := []error{killed}
 	dir := p.containerDir(m.rec.Name)
 	if _, err := os.Stat(dir); err == nil { // the pod may have been removed meanwhile

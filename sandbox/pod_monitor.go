@@ -19,15 +19,16 @@ type Exit struct {
 }
 
 // RunContainers launches the containers of the pod's bundle and stays their
-// parent until all have ended. started is called once, when all run. When ctx
-// is cancelled the pod is stopped with its grace period; a second cancellation
-// by kill kills it. The process becomes a child subreaper, since containers in
+// parent until all have ended and none is to be started again. started is called
+// once, when all run, and ended for each end after which the container is started
+// again; it may be called at the same time for several. When ctx is cancelled the
+// pod is stopped with its grace period; a second cancellation by kill kills it. The process becomes a child subreaper, since containers in
 // the host's PID namespace leave orphans to their nearest one
 // (PR_SET_CHILD_SUBREAPER, Linux 3.4).
 //
 // If a container cannot be launched, none is left running and the error wraps
 // a *StartError for each.
-func (p *Pod) RunContainers(ctx context.Context, stdio Stdio, started func()) ([]Exit, error) {
+func (p *Pod) RunContainers(ctx context.Context, stdio Stdio, started func(), ended func(Exit)) ([]Exit, error) {
 	members, monitor, err := p.startContainers(ctx, stdio)
 	if err != nil {
 		return nil, err
@@ -35,31 +36,31 @@ func (p *Pod) RunContainers(ctx context.Context, stdio Stdio, started func()) ([
 	defer monitor.Close()
 	started()
 
-	ended := make(chan struct{})
+	allEnded := make(chan struct{})
 	stopDone := make(chan error, 1)
 	go func() {
 		select {
-		case <-ended:
+		case <-allEnded:
 			stopDone <- nil
 		case <-ctx.Done():
 			stopDone <- p.stopMembers(context.WithoutCancel(ctx), p.grace())
 		}
 	}()
-	reaped := newReaper(members)
+	sup := &supervisor{p: p, stdio: stdio, reaped: newReaper(members), ended: ended, stop: make(chan struct{})}
 	var wg sync.WaitGroup
 	errs := make([]error, len(members))
 	for i, m := range members {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
-			errs[i] = p.await(m)
-			reaped.release(m.proc.Pid())
+			members[i], errs[i] = sup.supervise(ctx, m)
 		}()
 	}
 	wg.Wait()
-	close(ended)
+	close(allEnded)
 	errs = append(errs, <-stopDone)
-	reaped.stop()
+	sup.reaped.stop()
+	sup.close()
 
 	exits := make([]Exit, len(members))
 	for i, m := range members {
@@ -106,6 +107,9 @@ func (p *Pod) startContainers(ctx context.Context, stdio Stdio) (_ []*member, _ 
 		return nil, nil, fmt.Errorf("become child subreaper: %w", err)
 	}
 	if err := p.discardEnded(ctx); err != nil {
+		return nil, nil, err
+	}
+	if err := p.allowRestarts(); err != nil {
 		return nil, nil, err
 	}
 	members, err := p.launch(ctx, bundle, stdio)
@@ -162,6 +166,7 @@ func (p *Pod) grace() time.Duration {
 // reaper waits for adopted orphans, and not for the containers' inits.
 type reaper struct {
 	own     sync.Map // pid of a container's init that has not been waited for
+	held    sync.Mutex
 	signals chan os.Signal
 	kicks   chan struct{}
 	done    chan struct{}
@@ -174,7 +179,7 @@ func newReaper(members []*member) *reaper {
 		done:    make(chan struct{}),
 	}
 	for _, m := range members {
-		r.own.Store(m.proc.Pid(), true)
+		r.add(m.proc.Pid())
 	}
 	signal.Notify(r.signals, unix.SIGCHLD)
 	go func() {
@@ -193,10 +198,27 @@ func newReaper(members []*member) *reaper {
 	return r
 }
 
+// hold keeps the reaper from reaping until release is called, so that children can
+// be started that are not its own.
+func (r *reaper) hold() (release func()) {
+	r.held.Lock()
+	return func() {
+		r.held.Unlock()
+		r.kick()
+	}
+}
+
+// add says that a process is a container's init. The reaper is held.
+func (r *reaper) add(pid int) { r.own.Store(pid, true) }
+
 // release says that a container's init has been waited for: its pid may become
 // an orphan's, and the dead children behind it can be seen.
 func (r *reaper) release(pid int) {
 	r.own.Delete(pid)
+	r.kick()
+}
+
+func (r *reaper) kick() {
 	select {
 	case r.kicks <- struct{}{}:
 	default:
@@ -211,6 +233,8 @@ func (r *reaper) stop() {
 }
 
 func (r *reaper) reap() {
+	r.held.Lock()
+	defer r.held.Unlock()
 	ReapOrphans(func(pid int) bool {
 		_, own := r.own.Load(pid)
 		return own

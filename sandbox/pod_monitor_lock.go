@@ -82,6 +82,12 @@ func (p *Pod) monitored() bool {
 	return err == nil && holder == unix.F_WRLCK
 }
 
+// supervised reports whether a process is the pod's monitor and starts its
+// containers again: if none is alive, one will be, or the pod is being stopped.
+func (p *Pod) supervised() bool {
+	return p.rec.Spec.restartsAny() && p.monitored()
+}
+
 // waitMonitor returns when the pod has no monitor, at the latest when done is
 // closed; then the goroutine that waits for the lock stays behind until the
 // monitor ends.

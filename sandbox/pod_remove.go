@@ -28,6 +28,9 @@ func (p *Pod) Remove(ctx context.Context, force bool) error {
 	if force {
 		// Before the lock: whoever holds it may be waiting for one of these.
 		owned, err := p.ownsCgroup(ctx)
+		if err == nil {
+			err = p.forbidRestarts()
+		}
 		if err == nil && owned {
 			err = ignoreNotExist(p.cgroup().Kill())
 		}
@@ -41,6 +44,10 @@ func (p *Pod) Remove(ctx context.Context, force bool) error {
 	}
 	defer lock.Close()
 	if !force {
+		if p.supervised() {
+			return fmt.Errorf("remove pod %q: its containers run, or are started again (restartPolicy %q): %w; stop the pod first or use force",
+				p.Name(), p.rec.Spec.RestartPolicy, ErrPodRunning)
+		}
 		recs, err := p.containers()
 		if err != nil {
 			return err
@@ -193,9 +200,21 @@ func (p *Pod) forget() error {
 }
 
 // deleteContainer removes a container, whatever it does, and what the pod has of
-// it. Another's container that has the id is let alone. A *PoststopError says
-// that all is gone.
+// it. A *PoststopError says that all is gone.
 func (p *Pod) deleteContainer(ctx context.Context, rec containerRecord) error {
+	hooks := p.clearContainer(ctx, rec)
+	if hooks != nil && !isPoststop(hooks) {
+		return hooks
+	}
+	if err := p.dropRecord(rec.Name); err != nil {
+		return err
+	}
+	return hooks
+}
+
+// clearContainer is deleteContainer, but for the pod's record of the container.
+// Another's container that has the id is let alone.
+func (p *Pod) clearContainer(ctx context.Context, rec containerRecord) error {
 	c, err := LoadContainer(rec.Root, rec.ID)
 	owner, _ := podOf(rec.Root, rec.ID, c, err)
 	foreign := owner != p.UID() && (owner != "" || err == nil)
@@ -208,18 +227,32 @@ func (p *Pod) deleteContainer(ctx context.Context, rec containerRecord) error {
 			}
 		}
 	}
-	if err := p.dropContainer(rec.Name); err != nil {
+	if err := p.dropMounts(rec.Name); err != nil {
 		return err
 	}
 	return hooks
 }
 
-// dropContainer removes what the pod has of a container that is gone: its root
-// overlay, its subPath pins, and last its record.
-func (p *Pod) dropContainer(name string) error {
+// dropMounts removes the root overlay and the subPath pins of a container that is
+// gone.
+func (p *Pod) dropMounts(name string) error {
 	if err := errors.Join(rootfs.RemoveOverlay(p.overlayDir(name)), rootfs.RemoveSubpaths(p.subpathsDir(name))); err != nil {
 		return fmt.Errorf("remove mounts of container %q: %w", name, err)
 	}
+	return nil
+}
+
+// dropContainer removes what the pod has of a container that is gone; last its
+// record.
+func (p *Pod) dropContainer(name string) error {
+	if err := p.dropMounts(name); err != nil {
+		return err
+	}
+	return p.dropRecord(name)
+}
+
+// dropRecord removes the pod's record of a container of which nothing is left.
+func (p *Pod) dropRecord(name string) error {
 	if err := removeKnown(p.containerDir(name), "container.json", "exit.json"); err != nil {
 		return fmt.Errorf("remove record of container %q: %w", name, err)
 	}

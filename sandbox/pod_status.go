@@ -20,7 +20,7 @@ type Phase string
 const (
 	PhaseCreating  Phase = "Creating"  // being made, or its maker was killed
 	PhaseCreated   Phase = "Created"   // ready; no container has run yet
-	PhaseRunning   Phase = "Running"   // a container is alive
+	PhaseRunning   Phase = "Running"   // a container is alive, or will be started again
 	PhasePaused    Phase = "Paused"    // frozen as a whole
 	PhaseSucceeded Phase = "Succeeded" // all containers ended with 0
 	PhaseFailed    Phase = "Failed"    // all containers ended, one of them not with 0
@@ -89,6 +89,10 @@ type ContainerStatus struct {
 	External bool   `json:"external,omitempty"` // made by a caller with --pod, who alone knows how it ends
 	// Exit is how it ended; nil while it lives and where nobody recorded it.
 	Exit *ExitRecord `json:"exit,omitempty"`
+	// Restarts is how often it was started again since the pod was started, by the
+	// pod's restart policy, and LastExit how it ended the last time.
+	Restarts int         `json:"restarts"`
+	LastExit *ExitRecord `json:"lastExit,omitempty"`
 
 	start uint64 // of PID, to tell it from a later process
 }
@@ -182,6 +186,9 @@ func (p *Pod) phase(cs []ContainerStatus) (Phase, string, error) {
 	if frozen {
 		return PhasePaused, "", nil
 	}
+	if p.supervised() {
+		return PhaseRunning, "", nil
+	}
 	started, unknown, failed := false, false, false
 	for i := range cs {
 		c := &cs[i]
@@ -208,7 +215,7 @@ func (p *Pod) phase(cs []ContainerStatus) (Phase, string, error) {
 
 // containerStatus derives a container's status from libcontainer's state.
 func (p *Pod) containerStatus(rec containerRecord) (*ContainerStatus, error) {
-	cs := &ContainerStatus{Name: rec.Name, ID: rec.ID, Bundle: rec.Bundle, External: !rec.Own, Status: "stopped"}
+	cs := &ContainerStatus{Name: rec.Name, ID: rec.ID, Bundle: rec.Bundle, External: !rec.Own, Status: "stopped", Restarts: rec.Restarts, LastExit: rec.LastExit}
 	if rec.Own {
 		cs.Cgroup = string(p.cgroup().Leaf(rec.Name))
 	}
@@ -241,6 +248,9 @@ func (p *Pod) containerStatus(rec containerRecord) (*ContainerStatus, error) {
 	switch {
 	case err == nil:
 		cs.Exit, cs.Status = &exit, "stopped"
+		if exit.RestartAt != nil && !p.monitored() {
+			exit.RestartAt = nil // who would have started it was killed
+		}
 	case !errors.Is(err, fs.ErrNotExist):
 		return nil, err
 	}

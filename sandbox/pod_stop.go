@@ -17,13 +17,16 @@ import (
 const AnnotationStopSignal = "org.opencontainers.image.stopSignal"
 
 // Stop asks every container to end and kills what is left after the grace
-// period. The pod itself, its namespaces, volumes and its init stay. Containers
+// period; none is started again. The pod itself, its namespaces, volumes and its init stay. Containers
 // that have been created but not started are killed at once. Stop is
 // idempotent; nil grace means the pod's own. An engine's pod is the engine's to
 // stop.
 func (p *Pod) Stop(ctx context.Context, grace *time.Duration) error {
 	if p.rec.Engine != nil {
 		return fmt.Errorf("stop pod %q: %w", p.Name(), p.engineOnly())
+	}
+	if err := p.forbidRestarts(); err != nil {
+		return fmt.Errorf("stop pod %q: %w", p.Name(), err)
 	}
 	g := p.grace()
 	if grace != nil {
@@ -121,10 +124,16 @@ func (p *Pod) stopContainer(ctx context.Context, rec containerRecord, grace time
 }
 
 // Kill sends a signal to the init of every live container; SIGKILL goes to the
-// pod's cgroup and so to every process of the pod at once, its init included.
+// pod's cgroup and so to every process of the pod at once, its init included, and
+// no container is started again.
 func (p *Pod) Kill(ctx context.Context, sig unix.Signal) error {
 	if p.rec.Engine != nil && sig == unix.SIGKILL {
 		return p.killEngine(ctx)
+	}
+	if sig == unix.SIGKILL {
+		if err := p.forbidRestarts(); err != nil {
+			return fmt.Errorf("kill pod %q: %w", p.Name(), err)
+		}
 	}
 	st, err := p.Status()
 	if err != nil {

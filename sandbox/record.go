@@ -20,16 +20,20 @@ import (
 // Formats of the files under RUN/pods; a record of another version is refused
 // rather than guessed at. What knows the first only must not remove pods of
 // engines or of systemd: it would take their cgroups for podrt's. What knows the
-// second only would leave a pod's place in a network.
+// second only would leave a pod's place in a network; and who the third, would stop
+// a pod whose monitor then starts it again.
 const (
 	recordVersion         = 1
 	recordVersionOwners   = 2
 	recordVersionNetworks = 3
+	recordVersionRestarts = 4
 )
 
 // version is the format that the record needs.
 func (r *podRecord) version() int {
 	switch {
+	case r.Spec.restartsAny():
+		return recordVersionRestarts
 	case r.Network != nil:
 		return recordVersionNetworks
 	case r.Engine != nil || r.CgroupUnit != "":
@@ -74,6 +78,11 @@ type containerRecord struct {
 	Bundle string `json:"bundle"`          // absolute
 	Own    bool   `json:"own"`             // from the pod's bundle; otherwise made by a caller
 	Label  string `json:"label,omitempty"` // an engine's name of it, not unique: Name is the id then
+
+	// By the pod's restart policy: how many containers there were before in this
+	// one's place since the pod was started, and how the last of them ended.
+	Restarts int         `json:"restarts,omitempty"`
+	LastExit *ExitRecord `json:"lastExit,omitempty"`
 }
 
 // ExitRecord is RUN/pods/UID/containers/NAME/exit.json, written by the parent
@@ -85,6 +94,10 @@ type ExitRecord struct {
 	// OOMScope says whose memory limit was hit, for cause oom: container, pod, or host.
 	OOMScope   string    `json:"oomScope,omitempty"`
 	FinishedAt time.Time `json:"finishedAt"`
+	// RestartAt is when the monitor starts the container again; nil if it does not.
+	RestartAt *time.Time `json:"restartAt,omitempty"`
+	// RestartError is why it could not when it tried last.
+	RestartError string `json:"restartError,omitempty"`
 }
 
 // ExitCause is how a container's init ended.
@@ -149,8 +162,8 @@ func (s *Store) load(uid string) (*Pod, error) {
 	if err := readJSON(filepath.Join(p.dir, "pod.json"), &p.rec); err != nil {
 		return nil, fmt.Errorf("load pod %q: %w", uid, err)
 	}
-	if v := p.rec.Version; v < recordVersion || v > recordVersionNetworks {
-		return nil, fmt.Errorf("load pod %q: record version %d; this podrt knows %d to %d", uid, v, recordVersion, recordVersionNetworks)
+	if v := p.rec.Version; v < recordVersion || v > recordVersionRestarts {
+		return nil, fmt.Errorf("load pod %q: record version %d; this podrt knows %d to %d", uid, v, recordVersion, recordVersionRestarts)
 	}
 	if p.rec.UID != uid || p.rec.Spec == nil {
 		return nil, fmt.Errorf("load pod %q: record is of pod %q", uid, p.rec.UID)

@@ -103,6 +103,15 @@ func (e *env) reportExits(exits []sandbox.Exit) int {
 	return code
 }
 
+// reportRestart says on stderr that a container has ended and is started again.
+func reportRestart(x sandbox.Exit) {
+	when := "now"
+	if wait := x.RestartAt.Sub(x.FinishedAt); wait > 0 {
+		when = "in " + wait.String()
+	}
+	fmt.Fprintf(os.Stderr, "container %q %s, and is started again %s\n", x.Container, describeExit(x.ExitRecord), when)
+}
+
 // describeExit says how a container ended.
 func describeExit(x sandbox.ExitRecord) string {
 	switch x.Cause {

@@ -56,7 +56,8 @@ func podStopCommand() *command {
 		args: podsArgs + `
 
 Each container gets its stop signal, SIGTERM if it names no other, and is killed
-if it has not ended when the grace period is over. The pods stay. A pod behind an
+if it has not ended when the grace period is over. The pods stay, and no container
+is started again by their restart policy until "podrt pod start". A pod behind an
 engine is for the engine to stop.`,
 		flags: func(f *flags) {
 			f.Func(func(s string) error { return parseSeconds(s, &seconds) }, "time, t", "grace period in `SECONDS`, instead of the pod's own; 0 kills at once")
@@ -81,8 +82,9 @@ func podKillCommand() *command {
 		usage: "send a signal to the containers of pods",
 		args: podsArgs + `
 
-SIGKILL, the default, ends every process of the pod at once; any other signal
-goes to the init of each running container.`,
+SIGKILL, the default, ends every process of the pod at once, and none is started
+again by its restart policy; any other signal goes to the init of each running
+container.`,
 		flags: func(f *flags) { f.String(&sig, "signal, s", "name or number of the signal") },
 		min:   1, max: -1,
 		run: func(e *env, args []string) error {
@@ -130,8 +132,8 @@ func podRmCommand() *command {
 		args: podsArgs + `
 
 A prefix must be of a UID, with eight characters or more.
-A pod with a running container, or whose network another pod has joined, is only
-removed by force. Containers of the pod are deleted, also those that were made
+A pod with a container that runs or is started again by its restart policy, or
+whose network another pod has joined, is only removed by force. Containers of the pod are deleted, also those that were made
 with "podrt create --pod". A pod behind an engine is for the engine to remove;
 while it has containers, only force does, and deletes them. For removal it is
 named by the id of its sandbox, its UID in Kubernetes, or NAMESPACE/NAME.`,

@@ -1,0 +1,303 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Restart policies, as Kubernetes has them (Pod v1, spec.restartPolicy).
+const (
+	RestartNever     = "Never"     // a container that has ended stays so
+	RestartOnFailure = "OnFailure" // it is started again unless it exited with 0
+	RestartAlways    = "Always"    // it is started again
+)
+
+// restarts reports whether a container that ended with that status is to be
+// started again.
+func (s *PodSpec) restarts(status int) bool {
+	switch s.RestartPolicy {
+	case RestartAlways:
+		return true
+	case RestartOnFailure:
+		return status != 0
+	}
+	return false
+}
+
+// restartsAny reports whether a container may be started again at all.
+func (s *PodSpec) restartsAny() bool {
+	return s.RestartPolicy == RestartOnFailure || s.RestartPolicy == RestartAlways
+}
+
+// backOff is how long one container waits before it is started again: not at all,
+// then initial, then twice as long each time, up to most. Having run for twice most
+// it begins anew. That is the kubelet's (pkg/kubelet, doBackOff; client-go's
+// flowcontrol.Backoff).
+type backOff struct {
+	initial, most time.Duration
+	delay         time.Duration // the next one
+}
+
+func (s *PodSpec) backOff() *backOff {
+	b := &backOff{}
+	if r := s.RestartBackOff; r != nil {
+		b.initial, b.most = time.Duration(r.InitialSeconds)*time.Second, time.Duration(r.MaxSeconds)*time.Second
+	}
+	return b
+}
+
+// next returns the wait after a run that took so long.
+func (b *backOff) next(ran time.Duration) time.Duration {
+	if ran >= 2*b.most {
+		b.delay = 0
+	}
+	d := b.delay
+	b.delay = min(max(2*d, b.initial), b.most)
+	return d
+}
+
+// stopFile is there from when the pod is stopped until it is started: its monitor
+// starts no container again. Pods that never do have none.
+func (p *Pod) stopFile() string { return filepath.Join(p.dir, "stopped") }
+
+// forbidRestarts comes before anything is signalled. A container that is being
+// started at this moment runs nothing yet, or has its record already, as the
+// monitor looks for the file between the two.
+func (p *Pod) forbidRestarts() error {
+	if !p.rec.Spec.restartsAny() || len(p.rec.Spec.Containers) == 0 {
+		return nil
+	}
+	f, err := openFile(p.stopFile(), unix.O_WRONLY|unix.O_CREAT, 0o600)
+	if err != nil {
+		return ignoreNotExist(fmt.Errorf("write state: %w", err)) // the pod is gone
+	}
+	return f.Close()
+}
+
+// allowRestarts is for who starts the pod's containers; its lock is held.
+func (p *Pod) allowRestarts() error {
+	if !p.rec.Spec.restartsAny() {
+		return nil
+	}
+	if err := os.Remove(p.stopFile()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("write state: %w", err)
+	}
+	return nil
+}
+
+// restartable reports whether the pod is there and has not been stopped.
+func (p *Pod) restartable() bool {
+	_, err := os.Lstat(p.stopFile())
+	return errors.Is(err, fs.ErrNotExist) && p.reload() != nil
+}
+
+// reload returns the pod as it is recorded now; nil if it is gone, and another has
+// its UID. The pod's own record is not touched: its monitor's goroutines use it.
+func (p *Pod) reload() *Pod {
+	q, err := p.store.load(p.UID())
+	if err != nil || !q.rec.Created.Equal(p.rec.Created) {
+		return nil
+	}
+	return q
+}
+
+// supervisor starts the containers of a pod again, by its restart policy.
+type supervisor struct {
+	p      *Pod
+	stdio  Stdio
+	reaped *reaper
+	ended  func(Exit) // called for each end after which a container is started again
+
+	one   sync.Mutex    // one at a time, as the pod's lock would have it
+	watch sync.Once     // for changed
+	file  *os.File      // inotify(7), once a container has to wait
+	stop  chan struct{} // closed when the pod is not restartable any more
+}
+
+// close lets nobody wait any more. No container is supervised.
+func (s *supervisor) close() {
+	if s.file != nil {
+		_ = s.file.Close()
+	}
+}
+
+// supervise waits for a container's end, and for that of each that takes its
+// place. It returns the last of them.
+func (s *supervisor) supervise(ctx context.Context, m *member) (*member, error) {
+	back := s.p.rec.Spec.backOff()
+	for {
+		err := s.p.await(m, func(x *ExitRecord) {
+			if s.p.rec.Spec.restarts(x.ExitCode) && ctx.Err() == nil && s.p.restartable() {
+				x.RestartAt = new(x.FinishedAt.Add(back.next(x.FinishedAt.Sub(m.started))))
+			}
+		})
+		s.reaped.release(m.proc.Pid())
+		if m.exit.RestartAt == nil {
+			return m, err
+		}
+		s.ended(Exit{Container: m.rec.Name, ExitRecord: m.exit})
+		again, rerr := s.again(ctx, m, back)
+		if again == nil {
+			return m, errors.Join(err, rerr)
+		}
+		m = again
+	}
+}
+
+// again starts a container that has ended when its time has come, as often as it
+// takes; nil if the pod is stopped before.
+func (s *supervisor) again(ctx context.Context, m *member, back *backOff) (*member, error) {
+	for s.wait(ctx, *m.exit.RestartAt) {
+		next, err := s.relaunch(ctx, m)
+		if err == nil && next != nil {
+			return next, nil
+		}
+		if err == nil {
+			break
+		}
+		m.exit.RestartAt, m.exit.RestartError = new(time.Now().UTC().Add(back.next(0))), err.Error()
+		if err := s.p.recordEnd(m); err != nil {
+			return nil, err
+		}
+	}
+	m.exit.RestartAt, m.exit.RestartError = nil, ""
+	return nil, s.p.recordEnd(m)
+}
+
+// wait waits until at, and as long as the pod is paused; false if no container of
+// it is to be started any more.
+func (s *supervisor) wait(ctx context.Context, at time.Time) bool {
+	s.watch.Do(s.watchPod)
+	for {
+		if ctx.Err() != nil || !s.p.restartable() {
+			return false
+		}
+		left := time.Until(at)
+		if left <= 0 {
+			frozen, err := s.p.cgroup().Frozen()
+			if err != nil || !frozen {
+				return true // relaunch says what is wrong
+			}
+			left = time.Second
+		}
+		if s.file == nil {
+			left = min(left, time.Second) // no inotify: by looking, then
+		}
+		timer := time.NewTimer(left)
+		select {
+		case <-timer.C:
+		case <-s.stop:
+		case <-ctx.Done():
+		}
+		timer.Stop()
+	}
+}
+
+// watchPod has stop closed when the pod is stopped, or removed.
+func (s *supervisor) watchPod() {
+	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
+	if err != nil {
+		return // as many as fs.inotify.max_user_instances are there
+	}
+	if _, err := unix.InotifyAddWatch(fd, s.p.dir, unix.IN_CREATE|unix.IN_MOVE_SELF|unix.IN_DELETE_SELF|unix.IN_ONLYDIR); err != nil {
+		_ = unix.Close(fd)
+		return
+	}
+	s.file = os.NewFile(uintptr(fd), "inotify")
+	go func() {
+		buf := make([]byte, 4096)
+		for s.p.restartable() { // what happens from here on is read
+			if _, err := s.file.Read(buf); err != nil {
+				return
+			}
+		}
+		close(s.stop)
+	}()
+}
+
+// relaunch makes and starts a container anew in the place of one that has ended;
+// nil if the pod is not what it was, or is stopped meanwhile.
+func (s *supervisor) relaunch(ctx context.Context, m *member) (_ *member, retErr error) {
+	s.one.Lock()
+	defer s.one.Unlock()
+	p := s.p.reload()
+	if p == nil {
+		return nil, nil
+	}
+	lock, err := p.lock(ctx, unix.LOCK_EX)
+	if errors.Is(err, ErrPodNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer lock.Close()
+	if !p.restartable() || p.verify() != nil {
+		return nil, nil
+	}
+	if err := p.verifyThawed(); err != nil {
+		if errors.Is(err, fs.ErrNotExist) { // its cgroup: systemd has ended it as a whole
+			return nil, nil
+		}
+		return nil, err
+	}
+	bundle, err := LoadPodBundle(p.rec.Bundle)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.sameContainers(bundle); err != nil {
+		return nil, err
+	}
+	var bc BundleContainer
+	for _, bc = range bundle.Containers {
+		if bc.Name == m.rec.Name {
+			break
+		}
+	}
+	OneProcessor(bc.Config)
+	if err := p.clear(ctx, &member{rec: m.rec}); err != nil && !isPoststop(err) {
+		return nil, err
+	}
+	// libcontainer's own children, and the init before it is known, are not for the
+	// reaper.
+	release := s.reaped.hold()
+	defer release()
+	next, err := p.createMember(ctx, bc, s.stdio, m)
+	defer func() {
+		if retErr != nil && next != nil {
+			retErr = errors.Join(retErr, p.clear(context.WithoutCancel(ctx), next))
+		}
+	}()
+	if err != nil {
+		return nil, err
+	}
+	// Who stops the pod from here on finds the container.
+	if ctx.Err() != nil || !p.restartable() {
+		return nil, p.clear(context.WithoutCancel(ctx), next)
+	}
+	if err := next.start(); err != nil {
+		return nil, err
+	}
+	s.reaped.add(next.proc.Pid())
+	return next, nil
+}
+
+// recordEnd puts back the record of a container that has ended, and has no successor.
+func (p *Pod) recordEnd(m *member) error {
+	if p.reload() == nil {
+		return nil
+	}
+	dir := p.containerDir(m.rec.Name)
+	if err := writeJSON(filepath.Join(dir, "container.json"), &m.rec); err != nil {
+		return ignoreNotExist(err)
+	}
+	return ignoreNotExist(writeJSON(filepath.Join(dir, "exit.json"), &m.exit))
+}
