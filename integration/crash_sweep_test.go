@@ -222,7 +222,7 @@ func wantEnded(t *testing.T, a *arena, k *killReport, r *result) {
 
 // crashPod is a pod that has everything which could be left behind: a PID
 // namespace with its init, an overlay, each kind of volume, a subPath, sysctls.
-func crashPod(t *testing.T, a *arena, name, script string) string {
+func crashPod(t *testing.T, a *arena, name, script string, more ...string) string {
 	t.Helper()
 	host := filepath.Join(a.dir, "host")
 	if err := os.MkdirAll(host, 0o755); err != nil {
@@ -230,11 +230,11 @@ func crashPod(t *testing.T, a *arena, name, script string) string {
 	}
 	pod := fmt.Sprintf(`{
 		"podVersion": "0.1.0", "metadata": {"name": "p"}, "share": ["net", "ipc", "uts", "pid"],
-		"sysctls": {"net.core.somaxconn": "100", "kernel.shmmni": "100"}, "terminationGracePeriodSeconds": 0,
+		"sysctls": {"net.core.somaxconn": "100", "kernel.shmmni": "100"}, "terminationGracePeriodSeconds": 0, %s
 		"volumes": [{"name": "disk", "emptyDir": {}}, {"name": "memory", "emptyDir": {"medium": "Memory", "sizeLimit": 65536}},
 			{"name": "host", "hostPath": {"path": %q}}],
 		"containers": [
 			{"name": "one", "overlay": true, "volumeMounts": [{"name": "disk", "mountPath": "/disk", "subPath": "a"}, {"name": "host", "mountPath": "/host"}]},
-			{"name": "two", "volumeMounts": [{"name": "memory", "mountPath": "/memory"}]}]}`, host)
+			{"name": "two", "volumeMounts": [{"name": "memory", "mountPath": "/memory"}]}]}`, strings.Join(more, ""), host)
 	return podBundle(t, filepath.Join(a.dir, name), pod, map[string]string{"one": script, "two": script})
 }
