@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -125,7 +124,7 @@ func (p *Pod) logStdio(name string) (stdin, stdout, stderr *os.File, err error) 
 	}
 	// Not os.Create: a restarted container goes on in its log.
 	open := func() (*os.File, error) {
-		return os.OpenFile(filepath.Join(p.logDir(), name+".log"), os.O_WRONLY|os.O_CREATE|os.O_APPEND|unix.O_NOFOLLOW, 0o600)
+		return os.OpenFile(p.logFile(name), os.O_WRONLY|os.O_CREATE|os.O_APPEND|unix.O_NOFOLLOW, 0o600)
 	}
 	if stdout, err = open(); err != nil {
 		return nil, nil, nil, fmt.Errorf("open log: %w", err)

@@ -13,6 +13,7 @@ func podVerbs() []*command {
 		podExecCommand(),
 		podInspectCommand(),
 		podKillCommand(),
+		podLogsCommand(),
 		podLsCommand(),
 		podMonitorCommand(),
 		podPauseCommand(),

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -19,7 +20,7 @@ type outputMux struct {
 	wg     sync.WaitGroup
 	width  int
 	color  bool
-	next   int
+	names  []string
 	lost   atomic.Pointer[error] // why the first line that is lost could not be written
 	unread chan struct{}         // closed when nobody reads the output any more
 	close  func()                // closes it
@@ -32,7 +33,7 @@ const maxLine = 16 << 10
 // newOutputMux is for the containers of those names. The process must outlive
 // pipes. unread is called once, when nobody reads the output any more.
 func newOutputMux(names []string, unread func()) *outputMux {
-	m := &outputMux{color: isTerminal(os.Stdout) && os.Getenv("NO_COLOR") == "", unread: make(chan struct{})}
+	m := &outputMux{names: names, color: isTerminal(os.Stdout) && os.Getenv("NO_COLOR") == "", unread: make(chan struct{})}
 	m.close = sync.OnceFunc(func() {
 		close(m.unread)
 		unread()
@@ -61,22 +62,30 @@ func (m *outputMux) stdio(name string) (stdin, stdout, stderr *os.File, err erro
 		outW.Close()
 		return nil, nil, nil, err
 	}
-	m.mu.Lock()
-	prefix := fmt.Sprintf("%-*s | ", m.width, name)
-	if m.color {
-		// The six plain colours from red to cyan, in turn.
-		prefix = fmt.Sprintf("\x1b[3%dm%s\x1b[0m", 1+m.next%6, prefix)
-	}
-	m.next++
-	m.mu.Unlock()
-	m.wg.Add(2)
-	go m.copy(os.Stdout, outR, prefix)
-	go m.copy(os.Stderr, errR, prefix)
+	prefix := m.prefix(name)
+	m.wg.Go(func() { m.copy(os.Stdout, outR, prefix) })
+	m.wg.Go(func() { m.copy(os.Stderr, errR, prefix) })
 	return nil, outW, errW, nil
 }
 
-func (m *outputMux) copy(dst io.Writer, src *os.File, prefix string) {
-	defer m.wg.Done()
+// add prints what is read for a container, on stdout.
+func (m *outputMux) add(name string, src io.ReadCloser) {
+	prefix := m.prefix(name)
+	m.wg.Go(func() { m.copy(os.Stdout, src, prefix) })
+}
+
+// prefix is what stands before each line of a container.
+func (m *outputMux) prefix(name string) string {
+	prefix := fmt.Sprintf("%-*s | ", m.width, name)
+	if m.color {
+		// The six plain colours from red to cyan, in turn: a container keeps its own.
+		i := slices.Index(m.names, name)
+		prefix = fmt.Sprintf("\x1b[3%dm%s\x1b[0m", 1+i%6, prefix)
+	}
+	return prefix
+}
+
+func (m *outputMux) copy(dst io.Writer, src io.ReadCloser, prefix string) {
 	defer src.Close()
 	r := bufio.NewReaderSize(src, maxLine)
 	for {
