@@ -352,3 +352,23 @@ func TestPodRestartRemoved(t *testing.T) {
 		w.ok(t, "pod", "rm", "p")
 	}
 }
+
+// TestPodRestartRemovedAtOnce: whoever removes a pod does not wait for a monitor
+// that waits for him.
+func TestPodRestartRemovedAtOnce(t *testing.T) {
+	w := newWorld(t)
+	var all []bundle.Container
+	for i := range 16 {
+		all = append(all, bundle.Container{Name: fmt.Sprint("c", i), Spec: bundle.Spec("false")})
+	}
+	dir := w.podOf(t, restarting("Always", 1), all...)
+	for i := range 24 {
+		w.start(t, dir)
+		time.Sleep(time.Duration(i) * 4 * time.Millisecond)
+		began := time.Now()
+		w.ok(t, "pod", "rm", "-f", "p")
+		if took := time.Since(began); took > 5*time.Second {
+			t.Fatalf("round %d: that took %v", i, took)
+		}
+	}
+}

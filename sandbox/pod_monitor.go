@@ -46,7 +46,7 @@ func (p *Pod) RunContainers(ctx context.Context, stdio Stdio, started func(), en
 			stopDone <- p.stopMembers(context.WithoutCancel(ctx), p.grace())
 		}
 	}()
-	sup := &supervisor{p: p, stdio: stdio, reaped: newReaper(members), ended: ended, stop: make(chan struct{})}
+	sup := newSupervisor(p, stdio, members, ended)
 	var wg sync.WaitGroup
 	errs := make([]error, len(members))
 	for i, m := range members {
@@ -59,7 +59,6 @@ func (p *Pod) RunContainers(ctx context.Context, stdio Stdio, started func(), en
 	wg.Wait()
 	close(allEnded)
 	errs = append(errs, <-stopDone)
-	sup.reaped.stop()
 	sup.close()
 
 	exits := make([]Exit, len(members))

@@ -117,13 +117,23 @@ type supervisor struct {
 	ended  func(Exit) // called for each end after which a container is started again
 
 	one   sync.Mutex    // one at a time, as the pod's lock would have it
-	watch sync.Once     // for changed
+	watch sync.Once     // for watchPod
 	file  *os.File      // inotify(7), once a container has to wait
 	stop  chan struct{} // closed when the pod is not restartable any more
+	done  chan struct{} // closed when no container is supervised any more
 }
 
-// close lets nobody wait any more. No container is supervised.
+func newSupervisor(p *Pod, stdio Stdio, members []*member, ended func(Exit)) *supervisor {
+	return &supervisor{
+		p: p, stdio: stdio, reaped: newReaper(members), ended: ended,
+		stop: make(chan struct{}), done: make(chan struct{}),
+	}
+}
+
+// close ends the watch and the reaper. No container is supervised.
 func (s *supervisor) close() {
+	s.reaped.stop()
+	close(s.done)
 	if s.file != nil {
 		_ = s.file.Close()
 	}
@@ -188,9 +198,6 @@ func (s *supervisor) wait(ctx context.Context, at time.Time) bool {
 			}
 			left = time.Second
 		}
-		if s.file == nil {
-			left = min(left, time.Second) // no inotify: by looking, then
-		}
 		timer := time.NewTimer(left)
 		select {
 		case <-timer.C:
@@ -201,26 +208,61 @@ func (s *supervisor) wait(ctx context.Context, at time.Time) bool {
 	}
 }
 
+// lock takes the pod's lock, unless the pod is stopped meanwhile: who removes it
+// has the lock, and waits for this process.
+func (s *supervisor) lock(ctx context.Context, p *Pod) (*os.File, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-s.stop:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return p.lock(ctx, unix.LOCK_EX)
+}
+
 // watchPod has stop closed when the pod is stopped, or removed.
 func (s *supervisor) watchPod() {
-	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
-	if err != nil {
-		return // as many as fs.inotify.max_user_instances are there
+	changed := func() error {
+		select {
+		case <-time.After(time.Second):
+			return nil
+		case <-s.done:
+			return os.ErrClosed
+		}
 	}
-	if _, err := unix.InotifyAddWatch(fd, s.p.dir, unix.IN_CREATE|unix.IN_MOVE_SELF|unix.IN_DELETE_SELF|unix.IN_ONLYDIR); err != nil {
-		_ = unix.Close(fd)
-		return
-	}
-	s.file = os.NewFile(uintptr(fd), "inotify")
-	go func() {
+	if f := s.p.inotify(); f != nil {
+		s.file = f
 		buf := make([]byte, 4096)
+		changed = func() error {
+			_, err := f.Read(buf)
+			return err
+		}
+	}
+	go func() {
 		for s.p.restartable() { // what happens from here on is read
-			if _, err := s.file.Read(buf); err != nil {
+			if changed() != nil {
 				return
 			}
 		}
 		close(s.stop)
 	}()
+}
+
+// inotify returns a file (inotify(7)) that tells when the pod may have been stopped
+// or removed; nil if as many as fs.inotify.max_user_instances are there.
+func (p *Pod) inotify() *os.File {
+	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
+	if err != nil {
+		return nil
+	}
+	if _, err := unix.InotifyAddWatch(fd, p.dir, unix.IN_CREATE|unix.IN_MOVE_SELF|unix.IN_DELETE_SELF|unix.IN_ONLYDIR); err != nil {
+		_ = unix.Close(fd)
+		return nil
+	}
+	return os.NewFile(uintptr(fd), "inotify")
 }
 
 // relaunch makes and starts a container anew in the place of one that has ended;
@@ -232,7 +274,7 @@ func (s *supervisor) relaunch(ctx context.Context, m *member) (_ *member, retErr
 	if p == nil {
 		return nil, nil
 	}
-	lock, err := p.lock(ctx, unix.LOCK_EX)
+	lock, err := s.lock(ctx, p)
 	if errors.Is(err, ErrPodNotExist) {
 		return nil, nil
 	}
