@@ -26,11 +26,11 @@ func (p *Pod) Remove(ctx context.Context, force bool) error {
 		return p.removeEngine(ctx, force)
 	}
 	if force {
+		// Without it, on a file system that is full, this waits for the monitor, who
+		// waits for the lock, and goes on then.
+		_ = p.forbidRestarts()
 		// Before the lock: whoever holds it may be waiting for one of these.
 		owned, err := p.ownsCgroup(ctx)
-		if err == nil {
-			err = p.forbidRestarts()
-		}
 		if err == nil && owned {
 			err = ignoreNotExist(p.cgroup().Kill())
 		}
@@ -43,7 +43,9 @@ func (p *Pod) Remove(ctx context.Context, force bool) error {
 		return err
 	}
 	defer lock.Close()
-	if !force {
+	if force {
+		_ = p.forbidRestarts() // anew: a start that had the lock until now has allowed them
+	} else {
 		if p.supervised() {
 			return fmt.Errorf("remove pod %q: its containers run, or are started again (restartPolicy %q): %w; stop the pod first or use force",
 				p.Name(), p.rec.Spec.RestartPolicy, ErrPodRunning)
