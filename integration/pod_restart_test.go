@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"github.com/podrt/podrt/integration/bundle"
@@ -387,4 +389,48 @@ func TestPodRestartFull(t *testing.T) {
 	})
 	w.fails(t, 1, []string{`stop pod "p"`, "no space"}, "pod", "stop", "p")
 	w.ok(t, "pod", "rm", "-f", "p")
+}
+
+// TestPodRestartHooks: each hook runs at each restart, with the caller's environment,
+// while the monitor reaps orphans.
+func TestPodRestartHooks(t *testing.T) {
+	w := newWorld(t)
+	members := restarting("OnFailure", 1)
+	members["host"] = list{"pid"}
+	members["terminationGracePeriodSeconds"] = 0
+	ran := filepath.Join(w.dir, "ran")
+	all := []bundle.Container{{Name: "orphans", Spec: bundle.Spec("sh", "-c", "while :; do (sleep 0.001 & sleep 0.001 & sleep 0.001 &); done")}}
+	for i := range 3 {
+		spec := bundle.Spec("false")
+		spec.Hooks = &specs.Hooks{}
+		for j := range 6 {
+			hook := fmt.Sprintf("echo %d $GOMAXPROCS >> %s", j, ran)
+			spec.Hooks.Poststop = append(spec.Hooks.Poststop, specs.Hook{Path: "/bin/sh", Args: []string{"sh", "-c", hook}})
+		}
+		all = append(all, bundle.Container{Name: fmt.Sprint("c", i), Spec: spec})
+	}
+	all = append(all, bundle.Container{Name: "none", Spec: bundle.Spec("false")}) // has no hooks
+	w.start(t, w.podOf(t, members, all...))
+	eventually(t, "each has been started again", func() bool {
+		info := w.inspect(t, "p")
+		return info.container(t, "c0").Restarts > 3 && info.container(t, "c1").Restarts > 3 && info.container(t, "c2").Restarts > 3
+	})
+	w.ok(t, "pod", "stop", "p")
+	runs := 0
+	for _, c := range w.inspect(t, "p").Containers {
+		if strings.HasPrefix(c.Name, "c") {
+			runs += c.Restarts
+		}
+	}
+	// Those of a container that was made when the pod was stopped have run, too.
+	lines := sortedLines(strings.ReplaceAll(readFile(t, ran), " ", ""))
+	each := len(lines) / 6
+	var want []string
+	for j := range 6 {
+		want = append(want, slices.Repeat([]string{fmt.Sprint(j) + os.Getenv("GOMAXPROCS")}, each)...)
+	}
+	if each < runs || !slices.Equal(lines, want) {
+		t.Errorf("hooks that ran at %d restarts: %q; want six for each", runs, lines)
+	}
+	w.ok(t, "pod", "rm", "p")
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 )
 
@@ -299,19 +300,21 @@ func (s *supervisor) relaunch(ctx context.Context, m *member) (_ *member, retErr
 		return nil, err
 	}
 	var bc BundleContainer
-	for _, bc = range bundle.Containers {
-		if bc.Name == m.rec.Name {
-			break
+	configs := make([]*specs.Spec, len(bundle.Containers))
+	for i := range bundle.Containers {
+		configs[i] = bundle.Containers[i].Config
+		if bundle.Containers[i].Name == m.rec.Name {
+			bc = bundle.Containers[i]
 		}
 	}
-	OneProcessor(bc.Config)
+	OneProcessor(configs...)
+	// Hooks, libcontainer's own children, and the init before it is known, are not
+	// for the reaper.
+	release := s.reaped.hold()
+	defer release()
 	if err := p.clear(ctx, &member{rec: m.rec}); err != nil && !isPoststop(err) {
 		return nil, err
 	}
-	// libcontainer's own children, and the init before it is known, are not for the
-	// reaper.
-	release := s.reaped.hold()
-	defer release()
 	next, err := p.createMember(ctx, bc, s.stdio, m)
 	defer func() {
 		if retErr != nil && next != nil {
