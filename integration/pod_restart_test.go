@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -433,4 +434,32 @@ func TestPodRestartHooks(t *testing.T) {
 		t.Errorf("hooks that ran at %d restarts: %q; want six for each", runs, lines)
 	}
 	w.ok(t, "pod", "rm", "p")
+}
+
+// TestPodRestartStopInterrupted: a stop that was cut short has forbidden restarts;
+// pod start does not say that the pod runs as it did.
+func TestPodRestartStopInterrupted(t *testing.T) {
+	w := newWorld(t)
+	dir := w.scripts(t, restarting("Always", 1), "a", "trap 'echo asked' TERM; echo up; while :; do sleep 0.1; done")
+	uid := w.start(t, dir)
+	log := func() string { return readFile(t, filepath.Join(w.log, uid, "a.log")) }
+	eventually(t, "a is up", func() bool { return log() == "up\n" })
+	argv := w.argv("pod", "stop", "-t", "1000", "p")
+	stop := exec.Command(argv[0], argv[1:]...)
+	if err := stop.Start(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a is asked to end", func() bool { return log() == "up\nasked\n" })
+	w.fails(t, 1, []string{`pod "p" is being stopped`}, "pod", "start", "p")
+	if err := stop.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = stop.Wait()
+	w.fails(t, 1, []string{`pod "p" is being stopped`, "podrt pod stop"}, "pod", "start", "p")
+	w.ok(t, "pod", "stop", "-t", "0", "p")
+	w.ok(t, "pod", "start", "p")
+	eventually(t, "a is up again", func() bool { return log() == "up\nasked\nup\n" })
+	w.ok(t, "kill", w.inspect(t, "p").container(t, "a").ID, "KILL")
+	eventually(t, "a is started again", func() bool { return strings.Count(log(), "up\n") == 3 })
+	w.ok(t, "pod", "rm", "-f", "p")
 }

@@ -33,16 +33,22 @@ func (p *Pod) Container(name string) (*Container, error) {
 }
 
 // OwnRunning reports whether the containers of the pod's bundle run, with a
-// monitor, or will be started again by it.
+// monitor, or will be started again by it. While they run still that are stopped
+// and were to be started again, that is an error, also if the stop was cut short.
 func (p *Pod) OwnRunning() (bool, error) {
-	if p.supervised() {
+	stopped := !p.restartable()
+	if p.supervised() && !stopped {
 		return true, nil
 	}
 	st, err := p.Status()
 	if err != nil {
 		return false, err
 	}
-	return st.Monitored && slices.ContainsFunc(st.Containers, func(c ContainerStatus) bool { return !c.External && c.alive() }), nil
+	running := st.Monitored && slices.ContainsFunc(st.Containers, func(c ContainerStatus) bool { return !c.External && c.alive() })
+	if running && stopped {
+		return false, fmt.Errorf("pod %q is being stopped; let \"podrt pod stop\" end, or run it again", p.Name())
+	}
+	return running, nil
 }
 
 // Stats are the resources that a pod uses, as a whole and per container.
