@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/podrt/podrt/integration/bundle"
+	"github.com/podrt/podrt/integration/rung"
 )
 
 // restarting are the members of a pod whose containers are started again: at once,
@@ -461,5 +462,32 @@ func TestPodRestartStopInterrupted(t *testing.T) {
 	eventually(t, "a is up again", func() bool { return log() == "up\nasked\nup\n" })
 	w.ok(t, "kill", w.inspect(t, "p").container(t, "a").ID, "KILL")
 	eventually(t, "a is started again", func() bool { return strings.Count(log(), "up\n") == 3 })
+	w.ok(t, "pod", "rm", "-f", "p")
+}
+
+// TestPodRestartClock: a clock that is set back does not make the wait longer.
+func TestPodRestartClock(t *testing.T) {
+	w := newWorld(t)
+	if rung.Current() != rung.VM {
+		t.Skip("the clock is the host's")
+	}
+	uid := w.start(t, w.scripts(t, restarting("Always", 3), "a", "echo up; exit 3"))
+	eventually(t, "a waits", func() bool {
+		x := w.inspect(t, "p").container(t, "a").Exit
+		return x != nil && x.RestartAt != nil && x.RestartAt.Sub(x.FinishedAt) > time.Second
+	})
+	runs := strings.Count(readFile(t, filepath.Join(w.log, uid, "a.log")), "up\n")
+	set := func(by time.Duration) {
+		t.Helper()
+		now := unix.NsecToTimespec(time.Now().Add(by).UnixNano())
+		if err := unix.ClockSettime(unix.CLOCK_REALTIME, &now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set(-time.Hour)
+	defer set(time.Hour)
+	eventually(t, "a is started again", func() bool {
+		return strings.Count(readFile(t, filepath.Join(w.log, uid, "a.log")), "up\n") > runs
+	})
 	w.ok(t, "pod", "rm", "-f", "p")
 }

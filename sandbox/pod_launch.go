@@ -34,8 +34,11 @@ type member struct {
 	c    *Container
 	proc *Process
 
-	started time.Time
-	exit    ExitRecord
+	// By the monotonic clock, which nobody sets. The times of exit have the wall
+	// clock's alone.
+	started, again time.Time
+
+	exit ExitRecord
 }
 
 // start lets the created container run.

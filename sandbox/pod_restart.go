@@ -147,7 +147,8 @@ func (s *supervisor) supervise(ctx context.Context, m *member) (*member, error) 
 	for {
 		err := s.p.await(m, func(x *ExitRecord) {
 			if s.p.rec.Spec.restarts(x.ExitCode) && ctx.Err() == nil && s.p.restartable() {
-				x.RestartAt = new(x.FinishedAt.Add(back.next(x.FinishedAt.Sub(m.started))))
+				delay := back.next(time.Since(m.started))
+				x.RestartAt, m.again = new(x.FinishedAt.Add(delay)), time.Now().Add(delay)
 			}
 		})
 		s.reaped.release(m.proc.Pid())
@@ -166,7 +167,7 @@ func (s *supervisor) supervise(ctx context.Context, m *member) (*member, error) 
 // again starts a container that has ended when its time has come, as often as it
 // takes; nil if the pod is stopped before.
 func (s *supervisor) again(ctx context.Context, m *member, back *backOff) (*member, error) {
-	for s.wait(ctx, *m.exit.RestartAt) {
+	for s.wait(ctx, m.again) {
 		next, err := s.relaunch(ctx, m)
 		if err == nil && next != nil {
 			return next, nil
@@ -174,7 +175,8 @@ func (s *supervisor) again(ctx context.Context, m *member, back *backOff) (*memb
 		if err == nil {
 			break
 		}
-		m.exit.RestartAt, m.exit.RestartError = new(time.Now().UTC().Add(back.next(0))), err.Error()
+		m.again = time.Now().Add(back.next(0))
+		m.exit.RestartAt, m.exit.RestartError = new(m.again.UTC()), err.Error()
 		if err := s.p.recordEnd(m); err != nil {
 			return nil, err
 		}
@@ -183,7 +185,7 @@ func (s *supervisor) again(ctx context.Context, m *member, back *backOff) (*memb
 	return nil, s.p.recordEnd(m)
 }
 
-// wait waits until at, and as long as the pod is paused; false if no container of
+// wait waits until at, by the monotonic clock, and as long as the pod is paused; false if no container of
 // it is to be started any more.
 func (s *supervisor) wait(ctx context.Context, at time.Time) bool {
 	s.watch.Do(s.watchPod)
