@@ -15,7 +15,8 @@ import (
 //
 // A process that sleeps in the kernel without minding signals (state D: a dead
 // NFS or FUSE server) cannot be frozen. When ctx ends before all are, Freeze
-// thaws p again and returns the cause of ctx with the processes in question.
+// thaws p again and returns the cause of ctx with the processes in question. It is
+// an error when another thaws p before.
 func (p Path) Freeze(ctx context.Context) error {
 	d, err := p.open()
 	if err != nil {
@@ -25,8 +26,15 @@ func (p Path) Freeze(ctx context.Context) error {
 	if err := d.setFreeze("1"); err != nil {
 		return fmt.Errorf("freeze cgroup: %w", err)
 	}
-	err = d.await(ctx, func(e events) bool { return e.frozen })
-	if err == nil {
+	thawed := false
+	err = d.await(ctx, func(e events) bool {
+		thawed = !e.frozen && d.told("0")
+		return e.frozen || thawed
+	})
+	switch {
+	case thawed:
+		return fmt.Errorf("freeze cgroup %q: another thawed it meanwhile", string(p))
+	case err == nil:
 		return nil
 	}
 	awake := d.unfrozen()
@@ -38,7 +46,7 @@ func (p Path) Freeze(ctx context.Context) error {
 
 // Thaw lets the processes in p and below run again, and returns when the kernel
 // has confirmed it. Where a cgroup above p is frozen they cannot: that is an
-// error that names it.
+// error that names it. So is it when another freezes p before.
 func (p Path) Thaw(ctx context.Context) error {
 	d, err := p.open()
 	if err != nil {
@@ -58,10 +66,24 @@ func (p Path) Thaw(ctx context.Context) error {
 	if above := p.frozenAbove(); above != "" {
 		return fmt.Errorf("thaw cgroup %q: cgroup %q above it is frozen", string(p), string(above))
 	}
-	if err := d.await(ctx, func(e events) bool { return !e.frozen }); err != nil {
+	frozen := false
+	err = d.await(ctx, func(e events) bool {
+		frozen = e.frozen && d.told("1")
+		return !e.frozen || frozen
+	})
+	switch {
+	case err != nil:
 		return fmt.Errorf("thaw cgroup %q: %w", string(p), asGone(err))
+	case frozen:
+		return fmt.Errorf("thaw cgroup %q: another froze it meanwhile", string(p))
 	}
 	return nil
+}
+
+// told reports whether that was written to cgroup.freeze last.
+func (d *dir) told(what string) bool {
+	b, err := d.read("cgroup.freeze")
+	return err == nil && strings.TrimSpace(string(b)) == what
 }
 
 // setFreeze writes cgroup.freeze, every cgroup below the root has one.
@@ -82,8 +104,7 @@ func (p Path) frozenAbove() Path {
 		if err != nil {
 			continue
 		}
-		b, err := d.read("cgroup.freeze")
-		frozen := err == nil && strings.TrimSpace(string(b)) == "1"
+		frozen := d.told("1")
 		d.close()
 		if frozen {
 			return a

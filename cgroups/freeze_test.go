@@ -209,6 +209,30 @@ func TestFreezeCancelled(t *testing.T) {
 	}
 }
 
+// Who freezes a cgroup that another thaws meanwhile waits for nothing any more.
+func TestFreezeThawedMeanwhile(t *testing.T) {
+	rung.Privileged(t)
+	p := testPod(t)
+	startStuck(t, p)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	frozen := make(chan error, 1)
+	go func() { frozen <- p.Freeze(ctx) }()
+	for told := ""; told != "1\n" && ctx.Err() == nil; {
+		b, err := os.ReadFile(string(p) + "/cgroup.freeze")
+		if err != nil {
+			t.Fatal(err)
+		}
+		told = string(b)
+	}
+	if err := p.Thaw(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-frozen; !matches(err, "another thawed it") {
+		t.Errorf("Freeze of what is thawed again = %v; want it to say so", err)
+	}
+}
+
 // needModule loads a kernel module where its device is missing. Natively, where
 // that is not ours to do, the test is skipped then.
 func needModule(t *testing.T, name, device string) {
