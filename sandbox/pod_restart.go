@@ -119,7 +119,6 @@ type supervisor struct {
 
 	one   sync.Mutex    // one at a time, as the pod's lock would have it
 	watch sync.Once     // for watchPod
-	file  *os.File      // inotify(7), once a container has to wait
 	stop  chan struct{} // closed when the pod is not restartable any more
 	done  chan struct{} // closed when no container is supervised any more
 }
@@ -135,9 +134,6 @@ func newSupervisor(p *Pod, stdio Stdio, members []*member, ended func(Exit)) *su
 func (s *supervisor) close() {
 	s.reaped.stop()
 	close(s.done)
-	if s.file != nil {
-		_ = s.file.Close()
-	}
 }
 
 // supervise waits for a container's end, and for that of each that takes its
@@ -185,8 +181,8 @@ func (s *supervisor) again(ctx context.Context, m *member, back *backOff) (*memb
 	return nil, s.p.recordEnd(m)
 }
 
-// wait waits until at, by the monotonic clock, and as long as the pod is paused; false if no container of
-// it is to be started any more.
+// wait waits until at, by the monotonic clock, and as long as the pod is paused;
+// false if no container of it is to be started any more.
 func (s *supervisor) wait(ctx context.Context, at time.Time) bool {
 	s.watch.Do(s.watchPod)
 	for {
@@ -226,46 +222,29 @@ func (s *supervisor) lock(ctx context.Context, p *Pod) (*os.File, error) {
 	return p.lock(ctx, unix.LOCK_EX)
 }
 
-// watchPod has stop closed when the pod is stopped, or removed.
+// watchPod has stop closed when the pod is stopped, or removed: by inotify, or,
+// where the system allows no more of it, by looking.
 func (s *supervisor) watchPod() {
-	changed := func() error {
-		select {
-		case <-time.After(time.Second):
-			return nil
-		case <-s.done:
-			return os.ErrClosed
-		}
-	}
-	if f := s.p.inotify(); f != nil {
-		s.file = f
-		buf := make([]byte, 4096)
-		changed = func() error {
-			_, err := f.Read(buf)
-			return err
-		}
-	}
+	in, err := watchFile(s.p.dir, unix.IN_CREATE|unix.IN_MOVE_SELF|unix.IN_DELETE_SELF|unix.IN_ONLYDIR)
 	go func() {
-		for s.p.restartable() { // what happens from here on is read
-			if changed() != nil {
+		var seen chan struct{}
+		every := time.Second
+		if err == nil {
+			defer in.close()
+			seen, every = in.seen, time.Hour
+		}
+		look := time.NewTicker(every)
+		defer look.Stop()
+		for s.p.restartable() { // what happens from here on is seen
+			select {
+			case <-seen:
+			case <-look.C:
+			case <-s.done:
 				return
 			}
 		}
 		close(s.stop)
 	}()
-}
-
-// inotify returns a file (inotify(7)) that tells when the pod may have been stopped
-// or removed; nil if as many as fs.inotify.max_user_instances are there.
-func (p *Pod) inotify() *os.File {
-	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
-	if err != nil {
-		return nil
-	}
-	if _, err := unix.InotifyAddWatch(fd, p.dir, unix.IN_CREATE|unix.IN_MOVE_SELF|unix.IN_DELETE_SELF|unix.IN_ONLYDIR); err != nil {
-		_ = unix.Close(fd)
-		return nil
-	}
-	return os.NewFile(uintptr(fd), "inotify")
 }
 
 // relaunch makes and starts a container anew in the place of one that has ended;
