@@ -491,3 +491,26 @@ func TestPodRestartClock(t *testing.T) {
 	})
 	w.ok(t, "pod", "rm", "-f", "p")
 }
+
+// TestPodRestartUnread: a pod whose record cannot be read for the moment, as on a
+// host that is out of files, is not taken for one that is gone.
+func TestPodRestartUnread(t *testing.T) {
+	w := newWorld(t)
+	uid := w.start(t, w.scripts(t, restarting("Always", 1), "a", "echo up; exec sleep 1000"))
+	log := func() string { return readFile(t, filepath.Join(w.log, uid, "a.log")) }
+	eventually(t, "a is up", func() bool { return log() == "up\n" })
+	a := w.inspect(t, "p").container(t, "a")
+	dir := filepath.Join(w.run, "pods", uid)
+	good := readFile(t, filepath.Join(dir, "pod.json"))
+	write(t, filepath.Join(dir, "pod.json"), "{")
+	if err := unix.Kill(a.PID, unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a's end is recorded", func() bool {
+		_, err := os.Stat(filepath.Join(dir, "containers/a/exit.json"))
+		return err == nil
+	})
+	write(t, filepath.Join(dir, "pod.json"), good)
+	eventually(t, "a is up again", func() bool { return log() == "up\nup\n" })
+	w.ok(t, "pod", "rm", "-f", "p")
+}

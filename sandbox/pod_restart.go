@@ -96,18 +96,22 @@ func (p *Pod) allowRestarts() error {
 
 // restartable reports whether the pod is there and has not been stopped.
 func (p *Pod) restartable() bool {
-	_, err := os.Lstat(p.stopFile())
-	return errors.Is(err, fs.ErrNotExist) && p.reload() != nil
+	if _, err := os.Lstat(p.stopFile()); !errors.Is(err, fs.ErrNotExist) {
+		return false
+	}
+	_, err := p.reload()
+	return !errors.Is(err, ErrPodNotExist)
 }
 
-// reload returns the pod as it is recorded now; nil if it is gone, and another has
-// its UID. The pod's own record is not touched: its monitor's goroutines use it.
-func (p *Pod) reload() *Pod {
+// reload returns the pod as it is recorded now; ErrPodNotExist if it is gone, or
+// another has its UID. The pod's own record is not touched: its monitor's goroutines
+// use it.
+func (p *Pod) reload() (*Pod, error) {
 	q, err := p.store.load(p.UID())
-	if err != nil || !q.rec.Created.Equal(p.rec.Created) {
-		return nil
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !q.rec.Created.Equal(p.rec.Created) {
+		return nil, fmt.Errorf("pod %q: %w", p.Name(), ErrPodNotExist)
 	}
-	return q
+	return q, err
 }
 
 // supervisor starts the containers of a pod again, by its restart policy.
@@ -200,7 +204,8 @@ func (s *supervisor) wait(ctx context.Context, at time.Time) bool {
 		timer := time.NewTimer(left)
 		select {
 		case <-timer.C:
-		case <-s.stop:
+		case <-s.stop: // for good: the next start of the pod has another monitor
+			return false
 		case <-ctx.Done():
 		}
 		timer.Stop()
@@ -252,9 +257,12 @@ func (s *supervisor) watchPod() {
 func (s *supervisor) relaunch(ctx context.Context, m *member) (_ *member, retErr error) {
 	s.one.Lock()
 	defer s.one.Unlock()
-	p := s.p.reload()
-	if p == nil {
+	p, err := s.p.reload()
+	if errors.Is(err, ErrPodNotExist) {
 		return nil, nil
+	}
+	if err != nil {
+		return nil, err
 	}
 	lock, err := s.lock(ctx, p)
 	if errors.Is(err, ErrPodNotExist) {
@@ -318,7 +326,7 @@ func (s *supervisor) relaunch(ctx context.Context, m *member) (_ *member, retErr
 
 // recordEnd puts back the record of a container that has ended, and has no successor.
 func (p *Pod) recordEnd(m *member) error {
-	if p.reload() == nil {
+	if _, err := p.reload(); errors.Is(err, ErrPodNotExist) {
 		return nil
 	}
 	dir := p.containerDir(m.rec.Name)
