@@ -514,3 +514,23 @@ func TestPodRestartUnread(t *testing.T) {
 	eventually(t, "a is up again", func() bool { return log() == "up\nup\n" })
 	w.ok(t, "pod", "rm", "-f", "p")
 }
+
+// TestPodRestartSeen: a pod can be looked at at any moment of a restart.
+func TestPodRestartSeen(t *testing.T) {
+	w := newWorld(t)
+	members := restarting("Always", 1)
+	members["host"] = list{"pid"}
+	members["terminationGracePeriodSeconds"] = 0
+	var all []bundle.Container
+	for i := range 12 {
+		all = append(all, bundle.Container{Name: fmt.Sprint("c", i), Spec: bundle.Spec("false")})
+	}
+	w.start(t, w.podOf(t, members, all...))
+	for seen := 0; seen < 36; {
+		seen = 0
+		for _, c := range w.inspect(t, "p").Containers {
+			seen += c.Restarts
+		}
+	}
+	w.ok(t, "pod", "rm", "-f", "p")
+}

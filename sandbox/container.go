@@ -3,6 +3,7 @@ package sandbox
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/opencontainers/runc/libcontainer"
 	"github.com/opencontainers/runc/libcontainer/configs"
@@ -53,6 +54,11 @@ func (c *Container) Annotations() map[string]string {
 // whose creation was cut short counts as not existing (see DeleteContainer).
 func LoadContainer(root, id string) (*Container, error) {
 	lc, err := libcontainer.Load(root, id)
+	if errors.Is(err, unix.ENODEV) || errors.Is(err, fs.ErrNotExist) {
+		// Its cgroup, which is frozen for an instant to be killed, was removed while
+		// libcontainer looked at it; that it is not there is no error.
+		lc, err = libcontainer.Load(root, id)
+	}
 	if err != nil {
 		return nil, err
 	}

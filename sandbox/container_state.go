@@ -49,6 +49,13 @@ type ContainerState struct {
 func (c *Container) Status() (Status, error) {
 	s, err := c.lc.Status()
 	if err != nil {
+		// What an init has left in its cgroup is frozen to be killed, and the cgroup
+		// is removed then. libcontainer takes the container for paused, which it
+		// cannot be having stopped, or for unreadable.
+		pid, start := c.InitPID()
+		if now, perr := processStart(pid); perr != nil || now != start {
+			return StatusStopped, nil
+		}
 		return "", err
 	}
 	status := Status(s.String())
