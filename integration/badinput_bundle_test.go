@@ -50,8 +50,8 @@ func TestBadBundle(t *testing.T) {
 			write(t, dir+"/pod.json", strings.Replace(smallPod(""), `"p"`, `"../p"`, 1))
 		}, []string{`DIR/pod.json: metadata.name: "../p": must match`}},
 		{"restart policy", func(t *testing.T, dir string) {
-			write(t, dir+"/pod.json", smallPod(`, "restartPolicy": "Always"`))
-		}, []string{`DIR/pod.json: restartPolicy: "Always": not supported yet`}},
+			write(t, dir+"/pod.json", smallPod(`, "restartPolicy": "Sometimes"`))
+		}, []string{`DIR/pod.json: restartPolicy: "Sometimes": must be Always, OnFailure or Never`}},
 		{"unknown sysctl", func(t *testing.T, dir string) {
 			write(t, dir+"/pod.json", smallPod(`, "sysctls": {"vm.swappiness": "1"}`))
 		}, []string{`DIR/pod.json: sysctls["vm.swappiness"]: `, "not"}},

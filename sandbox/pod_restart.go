@@ -177,9 +177,7 @@ func (s *supervisor) again(ctx context.Context, m *member, back *backOff) (*memb
 		}
 		m.again = time.Now().Add(back.next(0))
 		m.exit.RestartAt, m.exit.RestartError = new(m.again.UTC()), err.Error()
-		if err := s.p.recordEnd(m); err != nil {
-			return nil, err
-		}
+		_ = s.p.recordEnd(m) // on a file system that is full; there is another attempt
 	}
 	m.exit.RestartAt, m.exit.RestartError = nil, ""
 	return nil, s.p.recordEnd(m)
