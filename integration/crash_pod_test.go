@@ -59,7 +59,7 @@ func TestCrashPod(t *testing.T) {
 		{name: "run, all", target: everything, args: []string{"pod", "run", ended}, check: wantKilled},
 		{name: "run again", target: mainProcess, args: []string{"pod", "run", again}, check: wantKilled},
 		{name: "run again, inits", target: children, args: []string{"pod", "run", again}, check: wantFailedOrNot},
-		{name: "run again, detached", target: monitor, args: []string{"pod", "run", "-d", again}, check: wantRunOrFailed, vm: true},
+		{name: "run again, detached", target: monitor, args: []string{"pod", "run", "-d", again}, check: wantRunOrFailed},
 		{name: "failing run", target: mainProcess, args: []string{"pod", "run", failing}, check: wantRefused},
 		{name: "run detached", target: mainProcess, args: []string{"pod", "run", "-d", staying}, check: wantKilled},
 		{name: "run detached, monitor", target: monitor, args: []string{"pod", "run", "-d", staying}, check: wantRunOrFailed, vm: true},
