@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -93,23 +92,9 @@ func (s *Networks) detachLast(o owner, network string) (gone bool, err error) {
 
 // alone reports whether no other pod has a lease in the network.
 func (s *Networks) alone(uid, network string) (bool, error) {
-	dir := s.leaseDir(network)
-	names, err := readNames(dir)
-	if err != nil {
-		return false, fmt.Errorf("network %q: list leases: %w", network, err)
-	}
-	for _, name := range names {
-		addr, err := netip.ParseAddr(name)
-		if err != nil {
-			continue // .last
-		}
-		l, err := readLease(dir, addr)
-		switch {
-		case errors.Is(err, fs.ErrNotExist) || errors.Is(err, errNoLease):
-		case err != nil:
-			return false, fmt.Errorf("network %q: %w", network, err)
-		case l.uid != uid:
-			return false, nil
+	for l, err := range s.eachLease(network) {
+		if err != nil || l.uid != uid {
+			return false, err
 		}
 	}
 	return true, nil

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -99,28 +100,45 @@ func (s *Networks) leaseDir(network string) string { return filepath.Join(s.Run,
 // leases returns all leases of a network, stale ones too, ordered by address,
 // which is IPv4 first.
 func (s *Networks) leases(network string) ([]lease, error) {
-	dir := s.leaseDir(network)
-	names, err := readNames(dir)
-	if err != nil {
-		return nil, fmt.Errorf("network %q: list leases: %w", network, err)
-	}
 	var all []lease
-	for _, name := range names {
-		addr, err := netip.ParseAddr(name)
+	for l, err := range s.eachLease(network) {
 		if err != nil {
-			continue // .last
-		}
-		l, err := readLease(dir, addr)
-		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errNoLease) {
-			continue // given back meanwhile, or nobody's
-		}
-		if err != nil {
-			return nil, fmt.Errorf("network %q: %w", network, err)
+			return nil, err
 		}
 		all = append(all, l)
 	}
 	slices.SortFunc(all, func(a, b lease) int { return a.addr.Compare(b.addr) })
 	return all, nil
+}
+
+// eachLease reads the leases of a network, in no order, one by one; an error is the
+// last.
+func (s *Networks) eachLease(network string) iter.Seq2[lease, error] {
+	return func(yield func(lease, error) bool) {
+		dir := s.leaseDir(network)
+		names, err := readNames(dir)
+		if err != nil {
+			yield(lease{}, fmt.Errorf("network %q: list leases: %w", network, err))
+			return
+		}
+		for _, name := range names {
+			addr, err := netip.ParseAddr(name)
+			if err != nil {
+				continue // .last
+			}
+			l, err := readLease(dir, addr)
+			if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errNoLease) {
+				continue // given back meanwhile, or nobody's
+			}
+			if err != nil {
+				yield(lease{}, fmt.Errorf("network %q: %w", network, err))
+				return
+			}
+			if !yield(l, nil) {
+				return
+			}
+		}
+	}
 }
 
 // errNoLease is that of something that is in a lease's place and says of no pod
