@@ -244,7 +244,10 @@ func (p *Pod) await(m *member, plan func(*ExitRecord)) error {
 	leaf := p.cgroup().Leaf(m.rec.Name)
 	killed := ignoreNotExist(leaf.Kill())
 	if killed == nil && !m.c.ownsPIDs() {
-		killed = ignoreNotExist(leaf.KillEach())
+		// Usually there is nothing.
+		if busy, err := leaf.Populated(); err == nil && busy {
+			killed = ignoreNotExist(leaf.KillEach())
+		}
 	}
 	if err != nil {
 		m.exit = ExitRecord{ExitCode: CodeError, Cause: CauseExit, FinishedAt: time.Now().UTC()}
