@@ -67,7 +67,7 @@ func (s *PodSpec) setDefaults() {
 	if s.RestartPolicy == "" {
 		s.RestartPolicy = RestartNever
 	}
-	if s.RestartPolicy != RestartNever {
+	if s.restartsAny() {
 		if s.RestartBackOff == nil {
 			s.RestartBackOff = &RestartBackOff{}
 		}

@@ -7,10 +7,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
-	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 )
 
@@ -230,18 +230,18 @@ func (s *supervisor) lock(ctx context.Context, p *Pod) (*os.File, error) {
 func (s *supervisor) watchPod() {
 	in, err := watchFile(s.p.dir, unix.IN_CREATE|unix.IN_MOVE_SELF|unix.IN_DELETE_SELF|unix.IN_ONLYDIR)
 	go func() {
-		var seen chan struct{}
-		every := time.Second
+		var seen <-chan struct{}
+		var look <-chan time.Time
 		if err == nil {
 			defer in.close()
-			seen, every = in.seen, time.Hour
+			seen = in.seen
+		} else {
+			look = time.Tick(time.Second)
 		}
-		look := time.NewTicker(every)
-		defer look.Stop()
 		for s.p.restartable() { // what happens from here on is seen
 			select {
 			case <-seen:
-			case <-look.C:
+			case <-look:
 			case <-s.done:
 				return
 			}
@@ -286,15 +286,7 @@ func (s *supervisor) relaunch(ctx context.Context, m *member) (_ *member, retErr
 	if err := p.sameContainers(bundle); err != nil {
 		return nil, err
 	}
-	var bc BundleContainer
-	configs := make([]*specs.Spec, len(bundle.Containers))
-	for i := range bundle.Containers {
-		configs[i] = bundle.Containers[i].Config
-		if bundle.Containers[i].Name == m.rec.Name {
-			bc = bundle.Containers[i]
-		}
-	}
-	OneProcessor(configs...)
+	bc := bundle.Containers[slices.IndexFunc(bundle.Containers, func(c BundleContainer) bool { return c.Name == m.rec.Name })]
 	// Hooks, libcontainer's own children, and the init before it is known, are not
 	// for the reaper.
 	release := s.reaped.hold()
