@@ -182,11 +182,15 @@ func TestPodRestartSeen(t *testing.T) {
 		all = append(all, bundle.Container{Name: fmt.Sprint("c", i), Spec: bundle.Spec("false")})
 	}
 	w.start(t, w.podOf(t, members, all...))
-	for seen := 0; seen < 36; {
-		seen = 0
-		for _, c := range w.inspect(t, "p").Containers {
-			seen += c.Restarts
+	eventually(t, "each has been started again three times", func() bool {
+		seen := 0
+		for range 20 { // one look behind the other
+			seen = 0
+			for _, c := range w.inspect(t, "p").Containers {
+				seen += c.Restarts
+			}
 		}
-	}
+		return seen >= 36
+	})
 	w.ok(t, "pod", "rm", "-f", "p")
 }

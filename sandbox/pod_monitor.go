@@ -22,9 +22,9 @@ type Exit struct {
 // parent until all have ended and none is to be started again. started is called
 // once, when all run, and ended for each end after which the container is started
 // again; it may be called at the same time for several. When ctx is cancelled the
-// pod is stopped with its grace period; a second cancellation by kill kills it. The process becomes a child subreaper, since containers in
-// the host's PID namespace leave orphans to their nearest one
-// (PR_SET_CHILD_SUBREAPER, Linux 3.4).
+// pod is stopped with its grace period; a second cancellation by kill kills it. The
+// process becomes a child subreaper, since containers in the host's PID namespace
+// leave orphans to their nearest one (PR_SET_CHILD_SUBREAPER, Linux 3.4).
 //
 // If a container cannot be launched, none is left running and the error wraps
 // a *StartError for each.

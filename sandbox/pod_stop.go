@@ -17,10 +17,10 @@ import (
 const AnnotationStopSignal = "org.opencontainers.image.stopSignal"
 
 // Stop asks every container to end and kills what is left after the grace
-// period; none is started again. The pod itself, its namespaces, volumes and its init stay. Containers
-// that have been created but not started are killed at once. Stop is
-// idempotent; nil grace means the pod's own. An engine's pod is the engine's to
-// stop.
+// period; none is started again. The pod itself, its namespaces, volumes and its
+// init stay. Containers that have been created but not started are killed at once.
+// Stop is idempotent; nil grace means the pod's own. An engine's pod is the
+// engine's to stop.
 func (p *Pod) Stop(ctx context.Context, grace *time.Duration) error {
 	if p.rec.Engine != nil {
 		return fmt.Errorf("stop pod %q: %w", p.Name(), p.engineOnly())

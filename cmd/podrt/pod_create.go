@@ -48,10 +48,10 @@ Where "<bundle>" is a directory with pod.json and an OCI bundle per container.
 In the foreground each line of output stands behind its container's name, an
 interrupt stops the pod with its grace period and a second one kills it; when
 all containers have ended, and none is started again by the pod's restart policy,
-the pod is removed. The exit status is 0 if each
-exited with 0, otherwise that of the first, in the order of pod.json, that did
-not; 125 if the pod could not be run or its output not be written, 126 if a
-container's command cannot be executed, 127 if it was not found.`,
+the pod is removed. The exit status is 0 if each exited with 0, otherwise that of
+the first, in the order of pod.json, that did not; 125 if the pod could not be run
+or its output not be written, 126 if a container's command cannot be executed, 127
+if it was not found.`,
 		flags: func(f *flags) {
 			f.Bool(&detach, "detach, d", "leave the pod running, with its output in the log directory; prints its UID")
 			f.Bool(&keep, "keep", "do not remove the pod when its containers have ended")

@@ -133,10 +133,11 @@ func podRmCommand() *command {
 
 A prefix must be of a UID, with eight characters or more.
 A pod with a container that runs or is started again by its restart policy, or
-whose network another pod has joined, is only removed by force. Containers of the pod are deleted, also those that were made
-with "podrt create --pod". A pod behind an engine is for the engine to remove;
-while it has containers, only force does, and deletes them. For removal it is
-named by the id of its sandbox, its UID in Kubernetes, or NAMESPACE/NAME.`,
+whose network another pod has joined, is only removed by force. Containers of the
+pod are deleted, also those that were made with "podrt create --pod". A pod behind
+an engine is for the engine to remove; while it has containers, only force does,
+and deletes them. For removal it is named by the id of its sandbox, its UID in
+Kubernetes, or NAMESPACE/NAME.`,
 		flags: func(f *flags) {
 			f.Bool(&force, "force, f", "kill what is running; a pod that does not exist is no error")
 		},
