@@ -23,6 +23,8 @@ type place struct {
 	// limit is that of a file. A limit per test would be a child process of the
 	// test's shell, for which some tests wait as for all their children.
 	limit time.Duration
+	// onOneCPU has all that runs there, the rung included, on one processor.
+	onOneCPU bool
 	// files are those worth running there, each with what it wants; nil is all.
 	files map[string]string
 }
@@ -34,7 +36,10 @@ var placeNames = []string{"native", "vm", "systemd", "rootless", "rootless+idmap
 func findPlace(name, file string) (place, error) {
 	switch name {
 	case "native":
-		return place{name: name, rung: []string{"native"}, tmp: nativeTmp, limit: nativeLimit}, nil
+		return place{
+			name: name, rung: []string{"native"}, tmp: nativeTmp, limit: nativeLimit,
+			onOneCPU: slices.Contains(bindsMountNamespace, file),
+		}, nil
 	case "vm":
 		return inVM(place{name: name, rung: []string{"vm"}, files: vmFiles}, file), nil
 	case "systemd":
@@ -52,6 +57,12 @@ const (
 	vmTmp       = "/var/lib/podrt/tmp" // on the scratch disk
 	vmLimit     = 20 * time.Minute     // the longest file takes four
 )
+
+// bindsMountNamespace are the files with a test that binds a new mount namespace to
+// a file, for which the namespace's ID has to be above that of the one where this is
+// done, else it is EINVAL (mnt_ns_loop in fs/namespace.c). Since Linux 6.18 each
+// processor takes IDs from a range of its own.
+var bindsMountNamespace = []string{"mounts_propagation_unsafe"}
 
 func inVM(p place, file string) place {
 	p.rung = append(p.rung, "-disk", "1024", "-limit", vmLimit.String())

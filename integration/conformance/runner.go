@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -103,7 +104,15 @@ func (r *runner) run(ctx context.Context, j job) (_ *fileRun, retErr error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, r.rung, append(slices.Clone(j.place.rung), "sh", "-c", r.script(j))...)
+	args := append(append([]string{r.rung}, j.place.rung...), "sh", "-c", r.script(j))
+	if j.place.onOneCPU {
+		cpu, err := firstCPU()
+		if err != nil {
+			return nil, err
+		}
+		args = append([]string{"taskset", "--cpu-list", strconv.Itoa(cpu)}, args...)
+	}
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	// The rung ends what runs in it.
 	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGTERM) }
 	cmd.WaitDelay = time.Minute
@@ -135,6 +144,19 @@ func (r *runner) run(ctx context.Context, j job) (_ *fileRun, retErr error) {
 		run.Results = append(run.Results, tidyResult(left))
 	}
 	return run, nil
+}
+
+// firstCPU is the first processor that this process may run on.
+func firstCPU() (int, error) {
+	var set unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &set); err != nil {
+		return 0, fmt.Errorf("sched_getaffinity: %w", err)
+	}
+	cpu := 0
+	for !set.IsSet(cpu) {
+		cpu++
+	}
+	return cpu, nil
 }
 
 // script is what runs in the rung.
