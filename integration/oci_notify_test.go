@@ -29,7 +29,7 @@ func newServiceManager(t *testing.T, o *ociRuntime) *serviceManager {
 	}
 	t.Cleanup(func() { conn.Close() })
 	o.env = append(o.env, "NOTIFY_SOCKET="+path)
-	if err := conn.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := conn.SetReadDeadline(time.Now().Add(commandLimit)); err != nil {
 		t.Fatal(err)
 	}
 	return &serviceManager{t, conn.(*net.UnixConn)}

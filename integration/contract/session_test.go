@@ -241,9 +241,9 @@ func (s *session) pid() int {
 // await looks until cond holds.
 func (s *session) await(what string, cond func() bool) {
 	s.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !cond(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !cond(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			s.Fatalf("%s: not within 20 s", what)
+			s.Fatalf("%s: not within a minute", what)
 		}
 	}
 }
