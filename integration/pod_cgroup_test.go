@@ -159,11 +159,11 @@ func TestPodKill(t *testing.T) {
 }
 
 // TestPodMemoryLimit: the limit is on the sum over the containers, and who
-// ended for it says so.
+// ended for it says so; who ended later for a limit above the pod's does not.
 func TestPodMemoryLimit(t *testing.T) {
 	w := newWorld(t)
 	rung.NeedController(t, "memory")
-	dir := w.podOf(t, bundle.Pod{"resources": object{"memory": object{"limit": 64 << 20}}},
+	dir := w.podOf(t, bundle.Pod{"cgroupParent": "/limited", "resources": object{"memory": object{"limit": 64 << 20}}},
 		bundle.Container{Name: "a"}, bundle.Container{Name: "b"}, bundle.Container{Name: "c"})
 	w.start(t, dir)
 	a, b := w.agent(t, "p", "a"), w.agent(t, "p", "b")
@@ -191,6 +191,17 @@ func TestPodMemoryLimit(t *testing.T) {
 		t.Errorf("container c is %s; want it to run on", c.Status)
 	}
 	w.agent(t, "p", "c").want(t, "p (none)", "hostname")
+
+	w.ok(t, "pod", "stop", "-t", "0", "p")
+	w.forget("p", "a")
+	w.ok(t, "pod", "start", "p")
+	write(t, filepath.Join(info.Cgroup, "memory.max"), "max")
+	write(t, filepath.Join(filepath.Dir(info.Cgroup), "memory.max"), strconv.Itoa(64<<20))
+	a = w.agent(t, "p", "a")
+	a.send(t, true, []string{"eat-memory", strconv.Itoa(128 << 20)})
+	a.awaitEnd(t)
+	w.ok(t, "pod", "stop", "-t", "0", "p")
+	w.inspect(t, "p").container(t, "a").wantExit(t, 137, "oom", "host")
 }
 
 // TestContainerMemoryLimit: a limit of one container alone.

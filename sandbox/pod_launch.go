@@ -38,6 +38,10 @@ type member struct {
 	// clock's alone.
 	started, again time.Time
 
+	// How often the pod's own memory limit had been hit before it was started; as
+	// of no other limit, that is counted for as long as the pod is there.
+	podOOM uint64
+
 	exit ExitRecord
 }
 
@@ -254,7 +258,7 @@ func (p *Pod) await(m *member, plan func(*ExitRecord)) error {
 		plan(&m.exit)
 		return errors.Join(err, killed) // how it ended is not known, and not recorded
 	}
-	m.exit = exitRecord(status, p.cgroup(), leaf)
+	m.exit = p.exitRecord(m, status, leaf)
 	plan(&m.exit)
 	errs := []error{killed}
 	dir := p.containerDir(m.rec.Name)
@@ -267,8 +271,8 @@ func (p *Pod) await(m *member, plan func(*ExitRecord)) error {
 // exitRecord describes a wait status. The OOM killer sends SIGKILL; a shell
 // whose child it killed exits with 137; oom_kill in the leaf's memory.events
 // says that it struck there, whoever's limit was hit (cgroup-v2,
-// "memory.events"). The local events say whose limit it was.
-func exitRecord(ws unix.WaitStatus, pod, leaf cgroups.Path) ExitRecord {
+// "memory.events").
+func (p *Pod) exitRecord(m *member, ws unix.WaitStatus, leaf cgroups.Path) ExitRecord {
 	r := ExitRecord{Cause: CauseExit, ExitCode: ws.ExitStatus(), FinishedAt: time.Now().UTC()}
 	if ws.Signaled() {
 		r.Cause, r.ExitCode, r.Signal = CauseSignal, 128+int(ws.Signal()), unix.SignalName(ws.Signal())
@@ -280,12 +284,30 @@ func exitRecord(ws unix.WaitStatus, pod, leaf cgroups.Path) ExitRecord {
 	if err != nil || tree.OOMKill == 0 {
 		return r
 	}
-	r.Cause, r.OOMScope = CauseOOM, "container"
-	if local.OOM == 0 {
-		r.OOMScope = "host"
-		if _, local, err := pod.MemoryEvents(); err == nil && local.OOM > 0 {
-			r.OOMScope = "pod"
-		}
-	}
+	r.Cause, r.OOMScope = CauseOOM, oomScope(local.OOM, m.podOOM, p.ooms)
 	return r
+}
+
+// oomScope says whose memory limit a container was killed for: its own, which its
+// leaf counts, the pod's, if that was hit since the container was started, or the
+// host's. Not "since another's end": one hit may be the end of several. ooms counts
+// the pod's.
+func oomScope(leaf, before uint64, ooms func() uint64) string {
+	switch {
+	case leaf > 0:
+		return "container"
+	case ooms() > before:
+		return "pod"
+	}
+	return "host"
+}
+
+// ooms returns how often the pod's own memory limit was hit and nothing could be
+// reclaimed, since the pod was made; 0 where nobody counts.
+func (p *Pod) ooms() uint64 {
+	_, local, err := p.cgroup().MemoryEvents()
+	if err != nil {
+		return 0
+	}
+	return local.OOM
 }

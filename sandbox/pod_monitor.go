@@ -82,8 +82,9 @@ func (p *Pod) startContainers(ctx context.Context, stdio Stdio) (_ []*member, _ 
 		return nil, nil, fmt.Errorf("pod %q has no bundle and so no containers of its own to start", p.Name())
 	}
 	bundle := p.bundle
-	p.bundle = nil // to launch a container changes its configuration
-	if bundle == nil {
+	p.bundle = nil        // to launch a container changes its configuration
+	made := bundle != nil // by this process: nothing has run in it yet
+	if !made {
 		if bundle, err = LoadPodBundle(p.rec.Bundle); err != nil {
 			return nil, nil, err
 		}
@@ -111,9 +112,16 @@ func (p *Pod) startContainers(ctx context.Context, stdio Stdio) (_ []*member, _ 
 	if err := p.allowRestarts(); err != nil {
 		return nil, nil, err
 	}
+	var ooms uint64
+	if !made {
+		ooms = p.ooms()
+	}
 	members, err := p.launch(ctx, bundle, stdio)
 	if err != nil {
 		return nil, nil, err
+	}
+	for _, m := range members {
+		m.podOOM = ooms
 	}
 	return members, monitor, nil
 }

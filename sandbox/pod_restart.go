@@ -307,6 +307,7 @@ func (s *supervisor) relaunch(ctx context.Context, m *member) (_ *member, retErr
 	if ctx.Err() != nil || !p.restartable() {
 		return nil, p.clear(context.WithoutCancel(ctx), next)
 	}
+	next.podOOM = p.ooms()
 	if err := next.start(); err != nil {
 		return nil, err
 	}
