@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"encoding/json"
 	"os"
 	"slices"
 	"strconv"
@@ -43,6 +44,40 @@ func TestLeaderless(t *testing.T) {
 				t.Errorf("process %d is left", c.PID)
 			}
 		})
+	}
+}
+
+// TestLeaderlessPause: such a container can be paused and resumed as any other, a
+// plain one as well as a pod's.
+func TestLeaderlessPause(t *testing.T) {
+	w := newWorld(t)
+	b := w.bundle(t, bundle.Spec("/probe", "leaderless"))
+	w.create(t, "p")
+	for id, flags := range map[string][]string{"plain": nil, "member": {"--pod", "p"}} {
+		w.ok(t, append([]string{"run", "--detach", "--bundle", b}, append(flags, id)...)...)
+		t.Cleanup(func() { w.ok(t, "delete", "--force", id) })
+		var state struct {
+			Pid    int
+			Status string
+		}
+		want := func(status string) {
+			t.Helper()
+			if err := json.Unmarshal([]byte(w.ok(t, "state", id).stdout), &state); err != nil || state.Status != status {
+				t.Errorf("%s is %+v, %v; want it %s", id, state, err, status)
+			}
+		}
+		want("running")
+		eventually(t, "the first thread has ended", func() bool {
+			return strings.Contains(readFile(t, "/proc/"+strconv.Itoa(state.Pid)+"/stat"), ") Z ")
+		})
+		w.ok(t, "pause", id)
+		want("paused")
+		w.ok(t, "resume", id)
+		want("running")
+		w.fails(t, 1, []string{"container not paused"}, "resume", id)
+		w.ok(t, "kill", id, "KILL")
+		eventually(t, "the container has stopped", func() bool { return strings.Contains(w.ok(t, "state", id).stdout, `"stopped"`) })
+		w.fails(t, 1, []string{"container not running"}, "pause", id)
 	}
 }
 

@@ -1,9 +1,11 @@
 package sandbox
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"time"
 
 	"github.com/opencontainers/runc/libcontainer"
 	"github.com/opencontainers/runc/libcontainer/configs"
@@ -220,8 +222,22 @@ func (c *Container) Pause() error {
 	if err := c.errNoCgroup("pause"); err != nil {
 		return err
 	}
-	return c.lc.Pause()
+	err := c.lc.Pause()
+	if !errors.Is(err, ErrNotRunning) {
+		return err
+	}
+	// Of an init whose first thread has ended libcontainer says that, and that
+	// it is paused once it is frozen: lc.Resume needs no more.
+	if status, serr := c.Status(); serr != nil || status != StatusRunning {
+		return errors.Join(err, serr)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), freezePatience)
+	defer cancel()
+	return cgroups.Path(c.CgroupPath()).Freeze(ctx)
 }
+
+// freezePatience is libcontainer's (opencontainers/cgroups, fs2, waitFrozen).
+const freezePatience = 10 * time.Second
 
 // Resume thaws the container's processes; ErrNotPaused if they are not frozen.
 func (c *Container) Resume() error { return c.lc.Resume() }
