@@ -20,7 +20,8 @@
 //	RUN/pods/UID/shm                  the pod's /dev/shm
 //	RUN/pods/UID/volumes/             memory-backed and bound volumes
 //	RUN/pods/UID/containers/NAME/     container.json, exit.json
-//	RUN/pods/UID/stopped              no container is started again
+//	RUN/pods/UID/stopped              there from a stop to the next start: no container is started again;
+//	                                  flock: shared while a stop goes on, exclusive to remove it
 //	RUN/pods/UID/joiners/UID          of a pod that has joined this one's network
 //	RUN/names/NAME -> UID             the name index; RUN/names/.lock guards it
 //	RUN/containers/ID/                libcontainer's root, for pods' and plain containers alike

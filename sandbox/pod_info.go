@@ -46,7 +46,7 @@ func (p *Pod) OwnRunning() (bool, error) {
 	}
 	running := st.Monitored && slices.ContainsFunc(st.Containers, func(c ContainerStatus) bool { return !c.External && c.alive() })
 	if running && stopped {
-		return false, fmt.Errorf("pod %q is being stopped; let \"podrt pod stop\" end, or run it again", p.Name())
+		return false, p.errStopping()
 	}
 	return running, nil
 }

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -98,7 +99,8 @@ func (p *Pod) launch(ctx context.Context, bundle *PodBundle, stdio Stdio) (_ []*
 		}()
 	}
 	wg.Wait()
-	if err := errors.Join(errs...); err != nil {
+	// Who stops the pod from here on finds all of them; before, perhaps some.
+	if err := cmp.Or(p.stopping(), errors.Join(errs...)); err != nil {
 		return members, err
 	}
 	for _, m := range members {
@@ -106,7 +108,7 @@ func (p *Pod) launch(ctx context.Context, bundle *PodBundle, stdio Stdio) (_ []*
 			return members, err
 		}
 		if err := m.start(); err != nil {
-			return members, err
+			return members, cmp.Or(p.stopping(), err)
 		}
 	}
 	return members, nil

@@ -94,7 +94,7 @@ func (p *Pod) startContainers(ctx context.Context, stdio Stdio) (_ []*member, _ 
 	if err := p.sameContainers(bundle); err != nil {
 		return nil, nil, err
 	}
-	monitor, err := p.succeedMonitor()
+	monitor, err := p.takeOver(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -107,9 +107,6 @@ func (p *Pod) startContainers(ctx context.Context, stdio Stdio) (_ []*member, _ 
 		return nil, nil, fmt.Errorf("become child subreaper: %w", err)
 	}
 	if err := p.discardEnded(ctx); err != nil {
-		return nil, nil, err
-	}
-	if err := p.allowRestarts(); err != nil {
 		return nil, nil, err
 	}
 	var ooms uint64

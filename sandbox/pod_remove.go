@@ -44,7 +44,9 @@ func (p *Pod) Remove(ctx context.Context, force bool) error {
 	}
 	defer lock.Close()
 	if force {
-		_ = p.forbidRestarts() // anew: a start that had the lock until now has allowed them
+		if p.rec.Spec.restartsAny() {
+			_ = p.forbidRestarts() // anew: a start that had the lock until now has allowed them
+		}
 	} else {
 		if p.supervised() {
 			return fmt.Errorf("remove pod %q: its containers run, or are started again (restartPolicy %q): %w; stop the pod first or use force",

@@ -65,35 +65,6 @@ func (b *backOff) next(ran time.Duration) time.Duration {
 	return d
 }
 
-// stopFile is there from when the pod is stopped until it is started: its monitor
-// starts no container again. Pods that never do have none.
-func (p *Pod) stopFile() string { return filepath.Join(p.dir, "stopped") }
-
-// forbidRestarts comes before anything is signalled. A container that is being
-// started at this moment runs nothing yet, or has its record already, as the
-// monitor looks for the file between the two.
-func (p *Pod) forbidRestarts() error {
-	if !p.rec.Spec.restartsAny() || len(p.rec.Spec.Containers) == 0 {
-		return nil
-	}
-	f, err := openFile(p.stopFile(), unix.O_WRONLY|unix.O_CREAT, 0o600)
-	if err != nil {
-		return ignoreNotExist(fmt.Errorf("write state: %w", err)) // the pod is gone
-	}
-	return f.Close()
-}
-
-// allowRestarts is for who starts the pod's containers; its lock is held.
-func (p *Pod) allowRestarts() error {
-	if !p.rec.Spec.restartsAny() {
-		return nil
-	}
-	if err := os.Remove(p.stopFile()); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("write state: %w", err)
-	}
-	return nil
-}
-
 // restartable reports whether the pod is there and has not been stopped.
 func (p *Pod) restartable() bool {
 	if _, err := os.Lstat(p.stopFile()); !errors.Is(err, fs.ErrNotExist) {

@@ -25,8 +25,12 @@ func (p *Pod) Stop(ctx context.Context, grace *time.Duration) error {
 	if p.rec.Engine != nil {
 		return fmt.Errorf("stop pod %q: %w", p.Name(), p.engineOnly())
 	}
-	if err := p.forbidRestarts(); err != nil {
+	mark, err := p.beginStop(ctx)
+	if err != nil {
 		return fmt.Errorf("stop pod %q: %w", p.Name(), err)
+	}
+	if mark != nil {
+		defer mark.Close()
 	}
 	g := p.grace()
 	if grace != nil {
@@ -131,8 +135,12 @@ func (p *Pod) Kill(ctx context.Context, sig unix.Signal) error {
 		return p.killEngine(ctx)
 	}
 	if sig == unix.SIGKILL {
-		if err := p.forbidRestarts(); err != nil {
+		mark, err := p.beginStop(ctx)
+		if err != nil {
 			return fmt.Errorf("kill pod %q: %w", p.Name(), err)
+		}
+		if mark != nil {
+			defer mark.Close()
 		}
 	}
 	st, err := p.Status()

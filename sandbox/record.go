@@ -200,20 +200,7 @@ func (p *Pod) lock(ctx context.Context, how int) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock pod %q: %w", p.Name(), err)
 	}
-	// flock(2) knows no time limit.
-	for wait := time.Millisecond; ; wait = min(2*wait, 50*time.Millisecond) {
-		err := flock(f, how|unix.LOCK_NB)
-		if err == nil {
-			break
-		}
-		if errors.Is(err, unix.EWOULDBLOCK) {
-			select {
-			case <-time.After(wait):
-				continue
-			case <-ctx.Done():
-				err = fmt.Errorf("another podrt is at work on it: %w", ctx.Err())
-			}
-		}
+	if err := flockWithin(ctx, f, how); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("lock pod %q: %w", p.Name(), err)
 	}
