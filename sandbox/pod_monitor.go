@@ -106,6 +106,11 @@ func (p *Pod) startContainers(ctx context.Context, stdio Stdio) (_ []*member, _ 
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return nil, nil, fmt.Errorf("become child subreaper: %w", err)
 	}
+	if bundle.hasHooks() {
+		done := make(chan struct{})
+		defer close(done)
+		defer p.boundHooks(ctx, p.watchStop(done))()
+	}
 	if err := p.discardEnded(ctx); err != nil {
 		return nil, nil, err
 	}

@@ -92,16 +92,16 @@ type supervisor struct {
 	reaped *reaper
 	ended  func(Exit) // called for each end after which a container is started again
 
-	one   sync.Mutex    // one at a time, as the pod's lock would have it
-	watch sync.Once     // for watchPod
-	stop  chan struct{} // closed when the pod is not restartable any more
-	done  chan struct{} // closed when no container is supervised any more
+	one   sync.Mutex      // one at a time, as the pod's lock would have it
+	watch sync.Once       // for stop
+	stop  <-chan struct{} // closed when the pod is not restartable any more; after the first wait
+	done  chan struct{}   // closed when no container is supervised any more
 }
 
 func newSupervisor(p *Pod, stdio Stdio, members []*member, ended func(Exit)) *supervisor {
 	return &supervisor{
 		p: p, stdio: stdio, reaped: newReaper(members), ended: ended,
-		stop: make(chan struct{}), done: make(chan struct{}),
+		done: make(chan struct{}),
 	}
 }
 
@@ -157,7 +157,7 @@ func (s *supervisor) again(ctx context.Context, m *member, back *backOff) (*memb
 // wait waits until at, by the monotonic clock, and as long as the pod is paused;
 // false if no container of it is to be started any more.
 func (s *supervisor) wait(ctx context.Context, at time.Time) bool {
-	s.watch.Do(s.watchPod)
+	s.watch.Do(func() { s.stop = s.p.watchStop(s.done) })
 	for {
 		if ctx.Err() != nil || !s.p.restartable() {
 			return false
@@ -196,10 +196,12 @@ func (s *supervisor) lock(ctx context.Context, p *Pod) (*os.File, error) {
 	return p.lock(ctx, unix.LOCK_EX)
 }
 
-// watchPod has stop closed when the pod is stopped, or removed: by inotify, or,
-// where the system allows no more of it, by looking.
-func (s *supervisor) watchPod() {
-	in, err := watchFile(s.p.dir, unix.IN_CREATE|unix.IN_MOVE_SELF|unix.IN_DELETE_SELF|unix.IN_ONLYDIR)
+// watchStop returns a channel that is closed when the pod is stopped, or removed: by
+// inotify, or, where the system allows no more of it, by looking. The watch ends with
+// done.
+func (p *Pod) watchStop(done <-chan struct{}) <-chan struct{} {
+	stop := make(chan struct{})
+	in, err := watchFile(p.dir, unix.IN_CREATE|unix.IN_MOVE_SELF|unix.IN_DELETE_SELF|unix.IN_ONLYDIR)
 	go func() {
 		var seen <-chan struct{}
 		var look <-chan time.Time
@@ -209,16 +211,17 @@ func (s *supervisor) watchPod() {
 		} else {
 			look = time.Tick(time.Second)
 		}
-		for s.p.restartable() { // what happens from here on is seen
+		for p.restartable() { // what happens from here on is seen
 			select {
 			case <-seen:
 			case <-look:
-			case <-s.done:
+			case <-done:
 				return
 			}
 		}
-		close(s.stop)
+		close(stop)
 	}()
+	return stop
 }
 
 // relaunch makes and starts a container anew in the place of one that has ended;
@@ -262,6 +265,9 @@ func (s *supervisor) relaunch(ctx context.Context, m *member) (_ *member, retErr
 	// for the reaper.
 	release := s.reaped.hold()
 	defer release()
+	if bundle.hasHooks() {
+		defer p.boundHooks(ctx, s.stop)()
+	}
 	if err := p.clear(ctx, &member{rec: m.rec}); err != nil && !isPoststop(err) {
 		return nil, err
 	}
