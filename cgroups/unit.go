@@ -104,6 +104,26 @@ func (u Unit) start(ctx context.Context, c *dbus.Conn, properties []dbus.Propert
 	}
 }
 
+// Limit has systemd set the limits to, where they were from before; of several
+// it is not known which of them is in force. Its cgroup has them when this
+// returns, but for what systemd has no property for, or rounds: [Path.Apply] is
+// to come after.
+func (u Unit) Limit(ctx context.Context, to *specs.LinuxResources, from ...*specs.LinuxResources) error {
+	props, err := unitChange(to, from...)
+	if err != nil {
+		return err
+	}
+	return u.ask(ctx, "set limits of", func(ctx context.Context, c *dbus.Conn) error {
+		// All or none: systemd looks at each before it takes the first.
+		if err := c.SetUnitPropertiesContext(ctx, string(u), true, props...); err != nil {
+			return err
+		}
+		// As in Start: the files are written before the next answer.
+		_, err := c.GetUnitTypePropertyContext(ctx, string(u), "Service", "ControlGroup")
+		return err
+	})
+}
+
 // Stop has systemd end the unit with every process in its cgroup, and take both
 // away. One that does not exist is no error.
 func (u Unit) Stop(ctx context.Context) error {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -110,6 +111,39 @@ func unitLimits(r *specs.LinuxResources) ([]dbus.Property, error) {
 	return props, nil
 }
 
+// unitDefault is the value of a property of unitLimits in a unit that was not
+// given it. The largest number is none.
+func unitDefault(name string) any {
+	switch name {
+	case "MemoryLow", "MemoryMin":
+		return uint64(0)
+	case "AllowedCPUs", "AllowedMemoryNodes":
+		return []byte{}
+	}
+	return uint64(math.MaxUint64)
+}
+
+// unitChange are the properties that make a unit with the limits from one with
+// the limits to.
+func unitChange(to *specs.LinuxResources, from ...*specs.LinuxResources) ([]dbus.Property, error) {
+	props, err := unitLimits(to)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range from {
+		had, err := unitLimits(r)
+		if err != nil {
+			return nil, err
+		}
+		for _, h := range had {
+			if !slices.ContainsFunc(props, func(p dbus.Property) bool { return p.Name == h.Name }) {
+				props = append(props, property(h.Name, unitDefault(h.Name)))
+			}
+		}
+	}
+	return props, nil
+}
+
 // cpuQuotaStep is what systemd rounds CPUQuotaPerSecUSec to when it writes the
 // unit down: one percent of a CPU, in µs per s.
 const cpuQuotaStep = 10_000
@@ -122,6 +156,9 @@ func addCPUMax(add func(string, any), quota int64, period uint64) {
 		add("CPUQuotaPeriodUSec", period)
 	} else {
 		period = defaultCPUPeriod
+	}
+	if quota < 0 {
+		add("CPUQuotaPerSecUSec", uint64(math.MaxUint64))
 	}
 	if quota > 0 {
 		perSecond := uint64(math.Ceil(float64(quota) * 1e6 / float64(period)))

@@ -2,6 +2,7 @@ package cgroups
 
 import (
 	"math"
+	"reflect"
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -32,6 +33,10 @@ func TestUnitLimits(t *testing.T) {
 		"cpu": {
 			&specs.LinuxResources{CPU: &specs.LinuxCPU{Quota: new(int64(33300)), Period: new(uint64(100000)), Shares: new(uint64(1024))}},
 			map[string]any{"CPUQuotaPerSecUSec": uint64(340000), "CPUQuotaPeriodUSec": uint64(100000), "CPUWeight": uint64(100), "TasksMax": none},
+		},
+		"no quota": {
+			&specs.LinuxResources{CPU: &specs.LinuxCPU{Quota: new(int64(-1))}},
+			map[string]any{"CPUQuotaPerSecUSec": none, "TasksMax": none},
 		},
 		"quota alone": {
 			&specs.LinuxResources{CPU: &specs.LinuxCPU{Quota: new(int64(50000))}},
@@ -66,6 +71,30 @@ func TestUnitLimits(t *testing.T) {
 				t.Errorf("properties %v; want %v", got, tt.want)
 			}
 		})
+	}
+}
+
+// TestUnitChange: what the unit was given before and is not to have goes.
+func TestUnitChange(t *testing.T) {
+	const none = uint64(math.MaxUint64)
+	to := resources(t, `{"memory":{"limit":1000},"pids":{"limit":5}}`)
+	props, err := unitChange(to, nil, resources(t, `{"memory":{"limit":500,"reservation":5},"cpu":{"shares":1024,"cpus":"0"}}`), resources(t, `{"memory":{"swap":-1},"cpu":{"cpus":"1"}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]any{}
+	for _, p := range props {
+		if _, twice := got[p.Name]; twice {
+			t.Errorf("%s is there twice", p.Name)
+		}
+		got[p.Name] = p.Value.Value()
+	}
+	want := map[string]any{
+		"MemoryMax": uint64(1000), "TasksMax": uint64(5),
+		"MemoryLow": uint64(0), "MemorySwapMax": none, "CPUWeight": none, "AllowedCPUs": []byte{},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("unitChange: %v; want %v", got, want)
 	}
 }
 
