@@ -78,6 +78,9 @@ func (p *Pod) startContainers(ctx context.Context, stdio Stdio) (_ []*member, _ 
 	if err := p.verifyThawed(); err != nil {
 		return nil, nil, err
 	}
+	if err := p.settleUpdate(ctx); err != nil {
+		return nil, nil, err
+	}
 	if p.rec.Bundle == "" {
 		return nil, nil, fmt.Errorf("pod %q has no bundle and so no containers of its own to start", p.Name())
 	}

@@ -66,6 +66,8 @@ type podRecord struct {
 	InitPID   int           `json:"initPID,omitempty"`   // pod init of a shared PID namespace
 	InitStart uint64        `json:"initStart,omitempty"` // its start time, field 22 of /proc/PID/stat, clock ticks since boot
 
+	Update *podUpdate `json:"update,omitempty"` // of its limits, if one is under way or was cut short
+
 	Engine *enginePod `json:"engine,omitempty"` // of a pod behind an engine
 }
 
