@@ -48,6 +48,7 @@ func TestFull(t *testing.T) {
 		{"pod run", []string{"pod", "run", bundle}, 125, nil, nil, nil},
 		{"pod run -d", []string{"pod", "run", "-d", bundle}, 125, nil, []string{"pod", "rm", "-f", "p"}, nil},
 		{"create --pod", []string{"create", "--pod", "p", "-b", oci, "c"}, 1, []string{"pod", "create", "--volume", "disk:/d", "p"}, []string{"delete", "-f", "c"}, rmPod},
+		{"pod update", []string{"pod", "update", "-r", limitsFile(t, a, 5, "6"), "p"}, 1, []string{"pod", "create", "p"}, []string{"pod", "inspect", "p"}, rmPod},
 		{"create", []string{"create", "-b", oci, "c"}, 1, nil, []string{"delete", "-f", "c"}, nil},
 		{"create a sandbox", []string{"create", "-b", sandbox, "s"}, 1, nil, rmSandbox, nil},
 		{"create beside a sandbox", []string{"create", "-b", beside, "c"}, 1, []string{"create", "-b", sandbox, "s"}, []string{"delete", "-f", "c"}, rmSandbox},

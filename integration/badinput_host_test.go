@@ -32,6 +32,7 @@ func TestBadUser(t *testing.T) {
 		{name: "pod ls", args: []string{"pod", "ls"}, code: 1, words: denied, change: nobody},
 		{name: "pod inspect", args: []string{"pod", "inspect", "mine"}, code: 1, words: denied, change: nobody},
 		{name: "pod stop", args: []string{"pod", "stop", "mine"}, code: 1, words: denied, change: nobody},
+		{name: "pod update", args: []string{"pod", "update", "--pids-limit", "9", "mine"}, code: 1, words: denied, change: nobody},
 		{name: "pod rm", args: []string{"pod", "rm", "mine"}, code: 1, words: denied, change: nobody},
 		{name: "pod rm -f", args: []string{"pod", "rm", "-f", "mine"}, code: 1, words: denied, change: nobody},
 		{name: "create --pod", args: []string{"create", "--pod", "mine", "-b", dir + "/containers/app", "c"}, code: 1, words: denied, change: nobody},

@@ -33,6 +33,7 @@ func TestBadBoot(t *testing.T) {
 		{name: "pause", args: []string{"pod", "pause", "p"}, code: 1, words: []string{lost}},
 		{name: "resume", args: []string{"pod", "resume", "p"}, code: 1, words: []string{lost}},
 		{name: "stats", args: []string{"pod", "stats", "p"}, code: 1, words: []string{lost}},
+		{name: "update", args: []string{"pod", "update", "--pids-limit", "9", "p"}, code: 1, words: []string{lost}},
 		{name: "kill", args: []string{"pod", "kill", "-s", "TERM", "p"}, code: 1, words: []string{`kill pod "p": no container is running`}},
 		{name: "exec", args: []string{"pod", "exec", "p", "app", "/bin/busybox", "true"}, code: 255, words: []string{"cannot exec in a stopped container"}},
 		{name: "create --pod", args: []string{"create", "--pod", "p", "-b", oci, "c"}, code: 1, words: []string{lost}},

@@ -27,6 +27,7 @@ func TestBadPodName(t *testing.T) {
 		{name: "stats", args: []string{"pod", "stats", "REF"}, code: 1},
 		{name: "ps", args: []string{"pod", "ps", "REF"}, code: 1},
 		{name: "wait", args: []string{"pod", "wait", "REF"}, code: 1},
+		{name: "update", args: []string{"pod", "update", "REF", "--pids-limit", "9"}, code: 1},
 		{name: "exec", args: []string{"pod", "exec", "REF", "c", "true"}, code: 255},
 		{name: "create --pod", args: []string{"create", "--pod", "REF", "-b", bundle, "c"}, code: 1},
 		{name: "run --pod", args: []string{"run", "--pod", "REF", "-b", bundle, "c"}, code: 1},
@@ -56,7 +57,7 @@ func TestBadPodName(t *testing.T) {
 	ask("none", `pod "none": pod does not exist`)
 	ask("web", `pod "web": prefix fits 2 pods: web-one (abc-1), web-two (abc-2)`)
 	ask("abc-", `pod "abc-": prefix fits 2 pods`)
-	for _, v := range verbs[:10] { // what would be another path
+	for _, v := range verbs[:11] { // what would be another path
 		for _, ref := range []string{"", "../pods/abc-1", ".", "..", ".lock", "/abc-1", "abc-1/"} {
 			v.name = strings.Join(v.args[:2], " ") + " " + ref
 			v.words = []string{"pod "}
@@ -194,6 +195,11 @@ func TestBadFlag(t *testing.T) {
 		{name: "unknown verb", args: []string{"pod", "frobnicate"}, code: 3, words: []string{"No help topic for 'frobnicate'"}},
 		{name: "unknown signal", args: []string{"pod", "kill", "-s", "SIGNONE", "p"}, code: 1, words: []string{`unknown signal "SIGNONE"`}},
 		{name: "stop time", args: []string{"pod", "stop", "-t", "x", "p"}, code: 1, words: []string{`invalid value "x" for flag -t: `}},
+		{name: "update of nothing", args: []string{"pod", "update", "p"}, code: 1, words: []string{"no limit is given"}},
+		{name: "update to no memory", args: []string{"pod", "update", "-m", "0", "p"}, code: 1, words: []string{`invalid value "0" for flag -m: must be above 0`}},
+		{name: "update to CPUs", args: []string{"pod", "update", "--cpus", "-1", "p"}, code: 1, words: []string{`invalid value "-1" for flag -cpus: not a positive number`}},
+		{name: "update in two ways", args: []string{"pod", "update", "-r", "-", "--cpus", "1", "p"}, code: 1, words: []string{"--resources excludes flags of single limits"}},
+		{name: "update, no file", args: []string{"pod", "update", "-r", "/none", "p"}, code: 1, words: []string{"open /none: no such file or directory"}},
 		{name: "format", args: []string{"pod", "ls", "--format", "xml"}, code: 1, words: []string{"format"}},
 		{name: "relative root", args: []string{"--pod-root", "relative", "pod", "inspect", "p"}, code: 1, words: []string{"pod"}},
 	})

@@ -69,6 +69,7 @@ func TestCrashPod(t *testing.T) {
 		{name: "stop", target: mainProcess, prepare: detached, args: []string{"pod", "stop", "p"}, check: wantKilled},
 		{name: "pause", target: mainProcess, prepare: detached, args: []string{"pod", "pause", "p"}, check: wantKilled},
 		{name: "resume", target: mainProcess, prepare: paused, args: []string{"pod", "resume", "p"}, check: wantKilled},
+		{name: "update", target: mainProcess, prepare: detached, args: []string{"pod", "update", "-r", limitsFile(t, a, 5, "6"), "p"}, check: wantSettled},
 		{name: "kill", target: mainProcess, prepare: detached, args: []string{"pod", "kill", "p"}, check: wantKilled},
 		{name: "exec", target: mainProcess, prepare: detached, args: []string{"pod", "exec", "p", "one", "/bin/busybox", "true"}, check: wantKilled},
 		{name: "rm", target: mainProcess, prepare: stopped, args: []string{"pod", "rm", "p"}, check: wantKilled},

@@ -246,6 +246,7 @@ func TestEnginePodHands(t *testing.T) {
 	const own = "is a pod of containerd"
 	e.fails(t, 1, []string{"default/web-0", own}, "pod", "stop", "web-0")
 	e.fails(t, 1, []string{"default/web-0", own}, "pod", "start", "web-0")
+	e.fails(t, 1, []string{`update pod "default/web-0"`, own}, "pod", "update", "--pids-limit", "9", "web-0")
 	e.fails(t, 1, []string{"default/web-0", own, "use force"}, "pod", "rm", "default/web-0")
 	e.fails(t, 1, []string{"default/web-0", own}, "create", "--pod", "web-0", "--bundle", e.bundle(t, e.serve("web-0", "x")), "x")
 	e.fails(t, 1, []string{"default/web-0", own}, "pod", "create", "--network", "container:"+sandboxID, "x")

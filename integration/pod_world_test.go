@@ -201,6 +201,7 @@ type podInfo struct {
 	}
 	Monitored  bool
 	Containers []containerInfo
+	Spec       struct{ Resources *specs.LinuxResources }
 }
 
 type containerInfo struct {

@@ -75,6 +75,31 @@ func TestSystemdPod(t *testing.T) {
 	w.ok(t, "pod", "rm", "p")
 }
 
+// TestSystemdPodUpdate: systemd knows limits that have changed, and those that
+// could not: at a reload the cgroup has what the pod has.
+func TestSystemdPodUpdate(t *testing.T) {
+	needSystemd(t)
+	w := newWorld(t)
+	uid := strings.TrimSpace(w.ok(t, "--systemd-cgroup", "pod", "create", "--memory", "96m", "--pids-limit", "44", "p").stdout)
+	unit, cgroup := "podrt-"+uid+".service", w.inspect(t, "p").Cgroup
+	w.ok(t, "pod", "update", "--memory", "64m", "--cpus", "0.333", "--cpuset-cpus", "0", "--pids-limit", "50", "p")
+	wantFiles(t, cgroup, map[string]string{"cpu.max": "33300 100000"}) // to be rounded at a reload
+	// The kernel refuses the last of these.
+	limits := w.file(t, `{"memory":{"limit":50331648,"reservation":1048576},"cpu":{"shares":512},"unified":{"memory.high":"much"}}`)
+	w.fails(t, 1, []string{`resources.unified["memory.high"]`}, "pod", "update", "-r", limits, "p")
+	systemctl(t, "daemon-reload")
+	wantProperties(t, unit, map[string]string{
+		"MemoryMax": "67108864", "TasksMax": "50", "CPUQuotaPerSecUSec": "340ms", "AllowedCPUs": "0", "MemoryLow": "0", "CPUWeight": "[not set]",
+	})
+	wantFiles(t, cgroup, map[string]string{"memory.max": "67108864", "pids.max": "50", "cpuset.cpus": "0", "memory.low": "0", "cpu.weight": "100"})
+
+	w.ok(t, "pod", "update", "--memory", "-1", "--cpus", "0", "--pids-limit", "-1", "p")
+	wantProperties(t, unit, map[string]string{"MemoryMax": "infinity", "TasksMax": "infinity", "CPUQuotaPerSecUSec": "infinity", "AllowedCPUs": "0"})
+	wantFiles(t, cgroup, map[string]string{"memory.max": "max", "pids.max": "max", "cpu.max": "max 100000", "cpuset.cpus": "0"})
+	w.ok(t, "pod", "rm", "p")
+	wantNoUnit(t, unit)
+}
+
 // TestSystemdPodMembers: a container that brings a scope of its own keeps it.
 func TestSystemdPodMembers(t *testing.T) {
 	needSystemd(t)

@@ -24,6 +24,7 @@ func podVerbs() []*command {
 		podStartCommand(),
 		podStatsCommand(),
 		podStopCommand(),
+		podUpdateCommand(),
 		podWaitCommand(),
 	}
 }

@@ -2,12 +2,9 @@ package main
 
 import (
 	"fmt"
-	"math"
 	"path"
 	"strconv"
 	"strings"
-
-	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/podrt/podrt/sandbox"
 )
@@ -18,14 +15,12 @@ type podFlags struct {
 	s        sandbox.PodSpec
 	share    string
 	shareSet bool
-	res      specs.LinuxResources
-	mem      specs.LinuxMemory
-	cpu      specs.LinuxCPU
 	uid      string
 	grace    int
 	graceSet bool
 	uidmap   []sandbox.IDMapping
 	gidmap   []sandbox.IDMapping
+	limitFlags
 }
 
 func (o *podFlags) register(f *flags) {
@@ -49,15 +44,7 @@ func (o *podFlags) register(f *flags) {
 	f.Func(idMap(&o.uidmap), "uidmap", "range of user ids of a user namespace of the pod, as `CONTAINER:HOST:SIZE`; can be repeated")
 	f.Func(idMap(&o.gidmap), "gidmap", "range of group ids, as `CONTAINER:HOST:SIZE`; can be repeated")
 	f.Func(func(v string) error { o.graceSet = true; return parseSeconds(v, &o.grace) }, "stop-timeout", "grace period of the pod in `SECONDS` (default 10)")
-
-	f.Func(int64Ptr(&o.mem.Limit, parseBytes), "memory, m", "memory that all containers together may use, a `SIZE` such as 512m")
-	f.Func(int64Ptr(&o.mem.Reservation, parseBytes), "memory-reservation", "`SIZE` of memory that is protected from reclaim")
-	f.Func(int64Ptr(&o.mem.Swap, ramOrUnlimited), "memory-swap", "`SIZE` of memory and swap together, -1 for no limit")
-	f.Func(o.cpus, "cpus", "`NUMBER` of CPUs that all containers together may use, such as 1.5")
-	f.Func(uint64Ptr(&o.cpu.Shares), "cpu-shares", "relative weight against other pods, 2 to 262144")
-	f.String(&o.cpu.Cpus, "cpuset-cpus", "CPUs to run on, such as 0-2,7")
-	f.String(&o.cpu.Mems, "cpuset-mems", "memory nodes to use")
-	f.Func(o.pids, "pids-limit", "`NUMBER` of processes and threads of all containers together, -1 for no limit")
+	o.limitFlags.register(f)
 }
 
 // spec returns what the flags say.
@@ -77,40 +64,8 @@ func (o *podFlags) spec(name string) *sandbox.PodSpec {
 	if o.graceSet {
 		s.TerminationGracePeriodSeconds = new(int64(o.grace))
 	}
-	if o.mem != (specs.LinuxMemory{}) {
-		o.res.Memory = &o.mem
-		s.Resources = &o.res
-	}
-	if o.cpu != (specs.LinuxCPU{}) {
-		o.res.CPU = &o.cpu
-		s.Resources = &o.res
-	}
-	if o.res.Pids != nil {
-		s.Resources = &o.res
-	}
+	s.Resources = o.resources()
 	return s
-}
-
-// cpuPeriod is the kernel's default period of cpu.max, in microseconds.
-const cpuPeriod = 100_000
-
-func (o *podFlags) cpus(v string) error {
-	n, err := strconv.ParseFloat(v, 64)
-	if err != nil || !(n > 0) || n > math.MaxInt32 {
-		return fmt.Errorf("not a positive number")
-	}
-	quota, period := int64(math.Round(n*cpuPeriod)), uint64(cpuPeriod)
-	o.cpu.Quota, o.cpu.Period = &quota, &period
-	return nil
-}
-
-func (o *podFlags) pids(v string) error {
-	n, err := strconv.ParseInt(v, 10, 64)
-	if err != nil {
-		return fmt.Errorf("not a number")
-	}
-	o.res.Pids = &specs.LinuxPids{Limit: &n}
-	return nil
 }
 
 // volume reads SOURCE:DIR[:OPTIONS].

@@ -115,16 +115,20 @@ func (o *updateOptions) update() (*sandbox.Update, error) {
 }
 
 func readResources(path string, r *specs.LinuxResources) error {
-	var in io.Reader = os.Stdin
-	if path != "-" {
-		f, err := os.Open(path)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		in = f
+	in, err := openInput(path)
+	if err != nil {
+		return err
 	}
+	defer in.Close()
 	return sandbox.LoadResources(in, r)
+}
+
+// openInput opens a file, or for "-" the standard input.
+func openInput(path string) (io.ReadCloser, error) {
+	if path == "-" {
+		return io.NopCloser(os.Stdin), nil
+	}
+	return os.Open(path)
 }
 
 func (o *updateOptions) resources(r *specs.LinuxResources) error {
