@@ -79,7 +79,7 @@ VM_NETWORK  := ^Test(Bandwidth|AttachKinds|SCTP|Traffic|Conntrack)$$
 # anything is made, hostile files, what comes of a caller's end, what waits most, and
 # what compares times, which emulation makes twenty of.
 # Of the peers' way there is the native rung; integration/engines/table has both.
-NATIVE_ENOUGH := ^Test(Bad(Bundle|Command|Exec|Flag|HostPath|ID|Join|Member|Pin|PodName|User)|Hostile|Full|ProgramFile|Counts|OCI(CreateKilled|DeleteForceDoesNotSleep)|Rootless(Lifecycle|Pods|SubordinateIDs)|Pod(Detached|Examples|HookHangs|HostnameDefault|Logs|NameAgain|Restart(BackOff|Fails|Full|Hooks|Orphans|Paused|Removed|RemovedAtOnce|Seen|StopInterrupted|Unread)|RunCannot|RunEndsWithCaller|RunInterrupt|StopAndStart|Tables)|NetworkLoopback|NetworkPorts|NetworkRuleset|NetworkCNI|CrashNetwork|CrashCNI|LeaderlessPause)|^Test/^runc$$
+NATIVE_ENOUGH := ^Test(InitContainers(Fail|Hooks|Interrupted|Kept|MonitorKilled|Paused|Removed|Stopped)|Sidecar(AskedOnce|Restarts|StopInterrupted)|Bad(Bundle|Command|Exec|Flag|HostPath|ID|Join|Member|Pin|PodName|User)|Hostile|Full|ProgramFile|Counts|OCI(CreateKilled|DeleteForceDoesNotSleep)|Rootless(Lifecycle|Pods|SubordinateIDs)|Pod(Detached|Examples|HookHangs|HostnameDefault|Logs|NameAgain|Restart(BackOff|Fails|Full|Hooks|Orphans|Paused|Removed|RemovedAtOnce|Seen|StopInterrupted|Unread)|RunCannot|RunEndsWithCaller|RunInterrupt|StopAndStart|Tables)|NetworkLoopback|NetworkPorts|NetworkRuleset|NetworkCNI|CrashNetwork|CrashCNI|LeaderlessPause)|^Test/^runc$$
 
 # Left out in the VM, where they take a minute and a half: natively a kill comes at
 # every step of the sandbox process.

@@ -26,7 +26,10 @@ func TestCrashPod(t *testing.T) {
 	a := newArena(t)
 	ended := crashPod(t, a, "ended", ends)
 	staying := crashPod(t, a, "staying", stays)
-	again := crashPod(t, a, "again", tries, `"restartPolicy": "OnFailure", "restartBackOff": {"initialSeconds": 1},`)
+	again := crashPod(t, a, "again", tries, `"restartPolicy": "OnFailure", "restartBackOff": {"initialSeconds": 1},
+		"initContainers": [{"name": "first"}, {"name": "side", "restartPolicy": "Always"}],`)
+	shell(t, filepath.Join(again, "containers/first"), ends)
+	shell(t, filepath.Join(again, "containers/side"), stays)
 	full := []string{
 		"pod", "create", "--share", "net,ipc,uts,pid", "--sysctl", "net.core.somaxconn=100", "--domainname", "d",
 		"--volume", "memory:/m:memory", "--volume", "disk:/d", "--volume", a.dir + ":/h", "p",

@@ -25,7 +25,8 @@ func TestPodExamples(t *testing.T) {
 		{name: "empty"},
 		{name: "hello", stdout: []string{"app | hello from hello"}},
 		{name: "web", stdout: []string{"client | from the client"}},
-		{name: "full", controllers: []string{"cpu", "memory", "pids"}, owner: 100000, stdout: []string{"app | full.example"}},
+		{name: "sidecar", stdout: []string{"job     | 8080"}},
+		{name: "full", controllers: []string{"cpu", "memory", "pids"}, owner: 100000, stdout: []string{"app     | full.example"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			rung.NeedController(t, c.controllers...)

@@ -82,12 +82,13 @@ func TestPodDetached(t *testing.T) {
 	w.ok(t, "pod", "rm", "p")
 }
 
-// monitors are the podrt processes that serve the pod.
-func monitors(t *testing.T, dir string) []string {
+// monitors are the podrt processes that serve the pod, as what they were started
+// with: its bundle by pod run, its UID by pod start.
+func monitors(t *testing.T, with string) []string {
 	t.Helper()
 	var found []string
 	for _, p := range podrtProcesses(t) {
-		if strings.Contains(p, " monitor --bundle "+dir) {
+		if strings.Contains(p, " monitor --bundle "+with) || strings.Contains(p, " monitor "+with) {
 			found = append(found, p)
 		}
 	}

@@ -205,7 +205,7 @@ type podInfo struct {
 }
 
 type containerInfo struct {
-	Name, ID, Status, Cgroup string
+	Name, ID, Role, Status, Cgroup string
 
 	PID      int
 	External bool
@@ -224,12 +224,20 @@ type exitInfo struct {
 // container finds a container of the pod.
 func (p *podInfo) container(t *testing.T, name string) *containerInfo {
 	t.Helper()
+	if c := p.find(name); c != nil {
+		return c
+	}
+	t.Fatalf("pod %q has no container %q: %+v", p.Name, name, p.Containers)
+	return nil
+}
+
+// find is container, and nil where there is none.
+func (p *podInfo) find(name string) *containerInfo {
 	for i := range p.Containers {
 		if p.Containers[i].Name == name {
 			return &p.Containers[i]
 		}
 	}
-	t.Fatalf("pod %q has no container %q: %+v", p.Name, name, p.Containers)
 	return nil
 }
 

@@ -21,7 +21,7 @@ type badPodSpec struct {
 
 // podFields are the fields of pod.json.
 const podFields = "podVersion, metadata, hostname, domainname, share, host, userNamespace, timeOffsets, sysctls, network, dns, hostAliases, resources, " +
-	"cgroupParent, shmSize, volumes, volumeMounts, restartPolicy, restartBackOff, terminationGracePeriodSeconds, containers"
+	"cgroupParent, shmSize, volumes, volumeMounts, restartPolicy, restartBackOff, terminationGracePeriodSeconds, initContainers, containers"
 
 // podWith is a good pod.json with further members.
 func podWith(members string) string {

@@ -285,6 +285,28 @@ containers[2].name: "_init": must match [a-zA-Z0-9][a-zA-Z0-9_-]{0,62}`, schemaR
 			`containers[2].name: "a": name of an earlier container`, schemaAccepts,
 		},
 		{
+			"name of an init container",
+			podWith(`"initContainers": [{"name": "a"}, {"name": ""}], "containers": [{"name": "a"}]`),
+			`initContainers[1].name: "": must match [a-zA-Z0-9][a-zA-Z0-9_-]{0,62}
+containers[0].name: "a": name of an earlier container`, schemaRefuses,
+		},
+		{
+			"init containers before nothing",
+			podWith(`"initContainers": [{"name": "a"}]`),
+			`initContainers: containers has none that they would run before`, schemaRefuses,
+		},
+		{
+			"a container's restart policy",
+			podWith(`"initContainers": [{"name": "a", "restartPolicy": "Sidecar"}], "containers": [{"name": "b", "restartPolicy": "no"}]`),
+			`initContainers[0].restartPolicy: "Sidecar": must be Always, OnFailure or Never
+containers[0].restartPolicy: "no": must be Always, OnFailure or Never`, schemaRefuses,
+		},
+		{
+			"mount of an init container",
+			podWith(`"initContainers": [{"name": "a", "volumeMounts": [{"name": "data", "mountPath": "/d"}]}], "containers": [{"name": "b"}]`),
+			`initContainers[0].volumeMounts[0].name: "data": the pod has no such volume`, schemaAccepts,
+		},
+		{
 			"the pod's mount",
 			podWith(`"volumeMounts": [{"name": "data", "mountPath": "/d/"}]`),
 			`volumeMounts[0].name: "data": the pod has no such volume

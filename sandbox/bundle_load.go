@@ -26,7 +26,7 @@ const maxConfigJSON = 4 << 20
 type PodBundle struct {
 	Dir        string            // absolute path
 	Spec       *PodSpec          // pod.json, defaults filled in, UID as given
-	Containers []BundleContainer // in the order of Spec.Containers
+	Containers []BundleContainer // in the order of Spec.Own
 }
 
 // BundleContainer is the OCI bundle of one container of a pod.
@@ -65,10 +65,11 @@ func LoadPodBundle(dir string) (*PodBundle, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &PodBundle{Dir: abs, Spec: spec, Containers: make([]BundleContainer, len(spec.Containers))}
-	errs := make([]error, len(spec.Containers))
+	own := spec.Own()
+	b := &PodBundle{Dir: abs, Spec: spec, Containers: make([]BundleContainer, len(own))}
+	errs := make([]error, len(own))
 	var wg sync.WaitGroup
-	for i, c := range spec.Containers {
+	for i, c := range own {
 		rel := filepath.Join("containers", c.Name)
 		b.Containers[i] = BundleContainer{Name: c.Name, Dir: filepath.Join(abs, rel)}
 		wg.Go(func() { b.Containers[i].Config, errs[i] = loadMemberConfig(root, rel, spec) })

@@ -43,12 +43,13 @@ func TestLoadPodBundleExamples(t *testing.T) {
 			t.Error(err)
 			continue
 		}
-		if !filepath.IsAbs(b.Dir) || len(b.Containers) != len(b.Spec.Containers) {
-			t.Errorf("LoadPodBundle(%q) = %+v; want an absolute path and %d containers", dir, b, len(b.Spec.Containers))
+		own := b.Spec.Own()
+		if !filepath.IsAbs(b.Dir) || len(b.Containers) != len(own) {
+			t.Fatalf("LoadPodBundle(%q) = %+v; want an absolute path and %d containers", dir, b, len(own))
 		}
 		for i, c := range b.Containers {
-			if c.Name != b.Spec.Containers[i].Name || c.Dir != filepath.Join(b.Dir, "containers", c.Name) || c.Config.Root.Path != "rootfs" {
-				t.Errorf("LoadPodBundle(%q).Containers[%d] = %+v; want %q with root rootfs", dir, i, c, b.Spec.Containers[i].Name)
+			if c.Name != own[i].Name || c.Dir != filepath.Join(b.Dir, "containers", c.Name) || c.Config.Root.Path != "rootfs" {
+				t.Errorf("LoadPodBundle(%q).Containers[%d] = %+v; want %q with root rootfs", dir, i, c, own[i].Name)
 			}
 		}
 	}

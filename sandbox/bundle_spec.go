@@ -81,13 +81,20 @@ type PodSpec struct {
 	// long as the pod is not stopped: RestartAlways, RestartOnFailure (unless it
 	// exited with 0), RestartNever. Default: RestartNever.
 	RestartPolicy string `json:"restartPolicy,omitempty"`
-	// RestartBackOff is how long it waits before. Not with RestartNever.
+	// RestartBackOff is how long it waits before. Not where no container is ever
+	// started again.
 	RestartBackOff *RestartBackOff `json:"restartBackOff,omitempty"`
 	// TerminationGracePeriodSeconds is the time between SIGTERM and SIGKILL when
 	// the pod is stopped, in seconds; 0 kills at once. Default:
 	// DefaultGracePeriod. Never nil once defaults are set.
 	TerminationGracePeriodSeconds *int64 `json:"terminationGracePeriodSeconds,omitempty"`
 
+	// InitContainers run before Containers, in this order: each is made when the one
+	// before has ended with 0, and if one does not, and is not started again, the pod
+	// has failed. One whose RestartPolicy is RestartAlways is a sidecar: it is not
+	// waited for, and runs until Containers have ended, or are stopped, and those
+	// behind it here. Not without Containers.
+	InitContainers []PodContainer `json:"initContainers,omitempty"`
 	// Containers are the pod's own containers, in the order in which they start.
 	// May be empty: a pod that others add containers to.
 	Containers []PodContainer `json:"containers,omitzero"`
@@ -247,9 +254,12 @@ type PodHostPath struct {
 // PodContainer is one of the pod's own containers: what its OCI bundle, the
 // directory containers/NAME, does not say.
 type PodContainer struct {
-	// Name is unique in the pod and names the container's bundle:
-	// [a-zA-Z0-9][a-zA-Z0-9_-]{0,62}.
+	// Name is unique in the pod, among InitContainers and Containers, and names the
+	// container's bundle: [a-zA-Z0-9][a-zA-Z0-9_-]{0,62}.
 	Name string `json:"name"`
+	// RestartPolicy is the container's own. Default: the pod's, where RestartAlways
+	// means RestartOnFailure for an init container.
+	RestartPolicy string `json:"restartPolicy,omitempty"`
 	// Overlay puts the root file system under an overlay, so that the bundle
 	// stays unchanged. Default: false.
 	Overlay bool `json:"overlay,omitempty"`

@@ -108,15 +108,13 @@ func (s *PodSpec) validateResources(ps *problems) {
 }
 
 func (s *PodSpec) validateLife(ps *problems) {
-	switch s.RestartPolicy {
-	case RestartNever:
-		if s.RestartBackOff != nil {
+	if validatePolicy(ps, "restartPolicy", s.RestartPolicy) {
+		switch {
+		case s.restartsAny():
+			s.RestartBackOff.validate(ps)
+		case s.RestartBackOff != nil:
 			ps.addf("restartBackOff", "nothing is started again with restartPolicy %q", s.RestartPolicy)
 		}
-	case RestartAlways, RestartOnFailure:
-		s.RestartBackOff.validate(ps)
-	default:
-		ps.addf("restartPolicy", "%s: must be Always, OnFailure or Never", quoteShort(s.RestartPolicy))
 	}
 	switch grace := s.TerminationGracePeriodSeconds; {
 	case grace == nil:
@@ -124,6 +122,14 @@ func (s *PodSpec) validateLife(ps *problems) {
 	case *grace < 0 || *grace > maxGrace:
 		ps.addf("terminationGracePeriodSeconds", "%d: must be 0 to %d", *grace, maxGrace)
 	}
+}
+
+func validatePolicy(ps *problems, at, policy string) bool {
+	ok := slices.Contains([]string{RestartAlways, RestartOnFailure, RestartNever}, policy)
+	if !ok {
+		ps.addf(at, "%s: must be Always, OnFailure or Never", quoteShort(policy))
+	}
+	return ok
 }
 
 func (b *RestartBackOff) validate(ps *problems) {

@@ -74,16 +74,27 @@ func (s *PodSpec) validateContainers(ps *problems) {
 		volumes[v.Name] = true
 	}
 	validateMounts(ps, "volumeMounts", s.VolumeMounts, volumes)
-	seen := make(map[string]bool, len(s.Containers))
-	for i, c := range s.Containers {
-		at := indexPath("containers", i)
-		if !isContainerName(c.Name) {
-			ps.addf(at+".name", "%s: must match %s", quoteShort(c.Name), containerNameForm)
-		} else if seen[c.Name] {
-			ps.addf(at+".name", "%q: name of an earlier container", c.Name)
+	if len(s.InitContainers) > 0 && len(s.Containers) == 0 {
+		ps.addf("initContainers", "containers has none that they would run before")
+	}
+	seen := make(map[string]bool, len(s.InitContainers)+len(s.Containers))
+	for _, l := range []struct {
+		at   string
+		list []PodContainer
+	}{{"initContainers", s.InitContainers}, {"containers", s.Containers}} {
+		for i, c := range l.list {
+			at := indexPath(l.at, i)
+			if !isContainerName(c.Name) {
+				ps.addf(at+".name", "%s: must match %s", quoteShort(c.Name), containerNameForm)
+			} else if seen[c.Name] {
+				ps.addf(at+".name", "%q: name of an earlier container", c.Name)
+			}
+			seen[c.Name] = true
+			if c.RestartPolicy != "" {
+				validatePolicy(ps, at+".restartPolicy", c.RestartPolicy)
+			}
+			validateMounts(ps, at+".volumeMounts", c.VolumeMounts, volumes)
 		}
-		seen[c.Name] = true
-		validateMounts(ps, at+".volumeMounts", c.VolumeMounts, volumes)
 	}
 }
 

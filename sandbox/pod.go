@@ -84,8 +84,10 @@ func (p *Pod) pin(kind nsenter.Kind) (nsenter.Pin, bool) {
 	return nsenter.Pin{}, false
 }
 
+var errPodPaused = errors.New("is paused; resume it first")
+
 // verifyThawed is verify for what waits for a process of the pod: in a frozen
-// pod that would be for ever.
+// pod that would be for ever, so that it is errPodPaused.
 func (p *Pod) verifyThawed() error {
 	if err := p.verify(); err != nil {
 		return err
@@ -95,7 +97,7 @@ func (p *Pod) verifyThawed() error {
 		return fmt.Errorf("pod %q: %w", p.Name(), err)
 	}
 	if frozen {
-		return fmt.Errorf("pod %q is paused; resume it first", p.Name())
+		return fmt.Errorf("pod %q %w", p.Name(), errPodPaused)
 	}
 	return nil
 }
@@ -158,8 +160,9 @@ func (p *Pod) containers() ([]containerRecord, error) {
 			errs = append(errs, err)
 		}
 	}
-	order := make(map[string]int, len(p.rec.Spec.Containers))
-	for i, c := range p.rec.Spec.Containers {
+	own := p.rec.Spec.Own()
+	order := make(map[string]int, len(own))
+	for i, c := range own {
 		order[c.Name] = i
 	}
 	rank := func(r containerRecord) int {

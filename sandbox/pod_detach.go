@@ -34,10 +34,11 @@ type MonitorError struct {
 func (e *MonitorError) Error() string { return e.Msg }
 
 // StartMonitor starts a monitor: a new session and process, this executable with
-// the given arguments, which must end in ServeMonitor. It returns when all
-// containers of the pod run, or with the reason why none does. The pod's UID is
-// known, also with an error, if it was made.
-func StartMonitor(ctx context.Context, args []string) (uid string, _ error) {
+// the given arguments, which must end in ServeMonitor. It returns when the init
+// containers have ended and all others of the pod run, or with the reason why none
+// does. When ctx is cancelled the pod is stopped, and killed when now is. The pod's
+// UID is known, also with an error, if it was made.
+func StartMonitor(ctx, now context.Context, args []string) (uid string, _ error) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return "", fmt.Errorf("start monitor: %w", err)
@@ -53,9 +54,11 @@ func StartMonitor(ctx context.Context, args []string) (uid string, _ error) {
 		return "", fmt.Errorf("start monitor: %w", err)
 	}
 	// An interrupted caller takes the half-started pod back: the monitor stops
-	// what it launched on SIGTERM.
-	stop := context.AfterFunc(ctx, func() { _ = cmd.Process.Signal(unix.SIGTERM) })
-	defer stop()
+	// what it launched on SIGTERM, and kills it on a second one.
+	for _, ctx := range []context.Context{ctx, now} {
+		stop := context.AfterFunc(ctx, func() { _ = cmd.Process.Signal(unix.SIGTERM) })
+		defer stop()
+	}
 	reports := json.NewDecoder(r)
 	for {
 		var rep monitorReport
@@ -76,6 +79,14 @@ func StartMonitor(ctx context.Context, args []string) (uid string, _ error) {
 			return uid, cmd.Process.Release()
 		}
 	}
+}
+
+// InitError is an init container that has failed, so that those behind it were not
+// started.
+type InitError struct{ Exit }
+
+func (e *InitError) Error() string {
+	return fmt.Sprintf("init container %q ended with status %d", e.Container, e.ExitCode)
 }
 
 // MonitorWork is what ServeMonitor is to do.
@@ -99,13 +110,25 @@ func ServeMonitor(ctx context.Context, report *os.File, work MonitorWork) error 
 		_ = tell(monitorReport{UID: p.UID()})
 		// It keeps no file system busy.
 		if err = os.Chdir("/"); err == nil {
-			_, err = p.RunContainers(ctx, p.logStdio, func() {
+			p.makeLogs()
+			var exits []Exit
+			exits, err = p.RunContainers(ctx, p.logStdio, func() {
 				told = true
 				_ = tell(monitorReport{Ended: true})
 				_ = report.Close()
 			}, func(Exit) {})
+			if cerr := ctx.Err(); cerr != nil && !told && (err == nil || errors.Is(err, cerr)) {
+				err = fmt.Errorf("pod %q: interrupted before all of its containers had been started: %w", p.Name(), cerr)
+			}
+			if err == nil && !told {
+				err = &InitError{exits[0]}
+			}
 		}
-		if err != nil && !told && work.Undo != nil {
+		// A pod that has failed, or was stopped, is there to be looked at.
+		var failed *InitError
+		var over *PodOverError
+		kept := errors.As(err, &failed) || errors.As(err, &over)
+		if err != nil && !told && !kept && work.Undo != nil {
 			err = work.Undo(err, p)
 		}
 	}
@@ -113,6 +136,22 @@ func ServeMonitor(ctx context.Context, report *os.File, work MonitorWork) error 
 		return errors.Join(err, tell(monitorReport{Error: err.Error(), Code: StartCode(err), Kind: work.Kind(err)}))
 	}
 	return err
+}
+
+// makeLogs makes the logs of containers that may be started much later, so that
+// they can be read, and followed, from the beginning. What goes wrong is said then.
+func (p *Pod) makeLogs() {
+	if len(p.rec.Spec.InitContainers) == 0 {
+		return
+	}
+	for _, c := range p.rec.Spec.Own() {
+		_, stdout, stderr, err := p.logStdio(c.Name)
+		if err != nil {
+			return
+		}
+		stdout.Close()
+		stderr.Close()
+	}
 }
 
 // logStdio gives a container /dev/null to read and its log file to write. The
@@ -147,6 +186,10 @@ const (
 // report errors as text; these are libcontainer's words for a command that
 // cannot be run, which engines match as well.
 func StartCode(err error) int {
+	var failed *InitError
+	if errors.As(err, &failed) {
+		return failed.ExitCode
+	}
 	var start *StartError
 	if !errors.As(err, &start) {
 		return CodeError

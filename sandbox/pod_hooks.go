@@ -100,7 +100,7 @@ func bootTicks() uint64 {
 	return uint64(time.Duration(ts.Nano()) / tick)
 }
 
-// hasHooks reports whether a container of the bundle has hooks that run outside of it.
-func (b *PodBundle) hasHooks() bool {
-	return slices.ContainsFunc(b.Containers, func(c BundleContainer) bool { return c.Config.Hooks != nil })
+// hasHooks reports whether a container has hooks that run outside of it.
+func hasHooks(containers []BundleContainer) bool {
+	return slices.ContainsFunc(containers, func(c BundleContainer) bool { return c.Config.Hooks != nil })
 }

@@ -36,7 +36,7 @@ func (p *Pod) Container(name string) (*Container, error) {
 // monitor, or will be started again by it. While they run still that are stopped
 // and were to be started again, that is an error, also if the stop was cut short.
 func (p *Pod) OwnRunning() (bool, error) {
-	stopped := p.rec.Spec.restartsAny() && !p.restartable()
+	stopped := p.rec.Spec.startsLater() && !p.restartable()
 	if p.supervised() && !stopped {
 		return true, nil
 	}

@@ -64,11 +64,10 @@ type StartError struct {
 func (e *StartError) Error() string { return fmt.Sprintf("container %q: %v", e.Container, e.Err) }
 func (e *StartError) Unwrap() error { return e.Err }
 
-// launch creates all containers of the pod's bundle concurrently and starts
-// them in the order of pod.json. The pod's lock is held exclusively. On an
-// error no container is left.
-func (p *Pod) launch(ctx context.Context, bundle *PodBundle, stdio Stdio) (_ []*member, retErr error) {
-	members := make([]*member, len(bundle.Containers))
+// launch creates containers of the pod's bundle concurrently and starts them in
+// order. The pod's lock is held exclusively. On an error none of them is left.
+func (p *Pod) launch(ctx context.Context, containers []BundleContainer, stdio Stdio) (_ []*member, retErr error) {
+	members := make([]*member, len(containers))
 	errs := make([]error, len(members))
 	defer func() {
 		if retErr != nil {
@@ -79,14 +78,9 @@ func (p *Pod) launch(ctx context.Context, bundle *PodBundle, stdio Stdio) (_ []*
 			}
 		}
 	}()
-	configs := make([]*specs.Spec, len(members))
-	for i := range bundle.Containers {
-		configs[i] = bundle.Containers[i].Config
-	}
-	OneProcessor(configs...)
 	var wg sync.WaitGroup
 	width := make(chan struct{}, launchWidth)
-	for i, bc := range bundle.Containers {
+	for i, bc := range containers {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()

@@ -11,15 +11,6 @@ import (
 
 // What follows hands parts of a PodSpec to the leaves, which know no pods.
 
-func (s *PodSpec) container(name string) *PodContainer {
-	for i := range s.Containers {
-		if s.Containers[i].Name == name {
-			return &s.Containers[i]
-		}
-	}
-	return nil
-}
-
 func (s *PodSpec) volume(name string) *PodVolume {
 	for i := range s.Volumes {
 		if s.Volumes[i].Name == name {

@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -19,7 +18,8 @@ type Exit struct {
 }
 
 // RunContainers launches the containers of the pod's bundle and stays their
-// parent until all have ended and none is to be started again. started is called
+// parent until all have ended and none is to be started again; sidecars are stopped
+// when the others have ended, and are not among the exits. started is called
 // once, when all run, and ended for each end after which the container is started
 // again; it may be called at the same time for several. When ctx is cancelled the
 // pod is stopped with its grace period; a second cancellation by kill kills it. The
@@ -27,79 +27,56 @@ type Exit struct {
 // leave orphans to their nearest one (PR_SET_CHILD_SUBREAPER, Linux 3.4).
 //
 // If a container cannot be launched, none is left running and the error wraps
-// a *StartError for each.
+// a *StartError for each. If an init container has failed, there is its exit alone.
 func (p *Pod) RunContainers(ctx context.Context, stdio Stdio, started func(), ended func(Exit)) ([]Exit, error) {
-	members, monitor, err := p.startContainers(ctx, stdio)
+	made := p.bundle != nil // by this process
+	bundle, lock, monitor, err := p.beginRun(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer monitor.Close()
-	started()
-
-	allEnded := make(chan struct{})
-	stopDone := make(chan error, 1)
-	go func() {
-		select {
-		case <-allEnded:
-			stopDone <- nil
-		case <-ctx.Done():
-			stopDone <- p.stopMembers(context.WithoutCancel(ctx), p.grace())
-		}
-	}()
-	sup := newSupervisor(p, stdio, members, ended)
-	var wg sync.WaitGroup
-	errs := make([]error, len(members))
-	for i, m := range members {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			members[i], errs[i] = sup.supervise(ctx, m)
-		}()
-	}
-	wg.Wait()
-	close(allEnded)
-	errs = append(errs, <-stopDone)
-	sup.close()
-
-	exits := make([]Exit, len(members))
-	for i, m := range members {
-		exits[i] = Exit{Container: m.rec.Name, ExitRecord: m.exit}
-	}
-	return exits, errors.Join(errs...)
+	s := newSupervisor(p, stdio, lock, ended)
+	defer s.close()
+	s.unused = made
+	return s.run(ctx, bundle.Containers, started)
 }
 
-// startContainers is the part of RunContainers that holds the pod's lock.
-func (p *Pod) startContainers(ctx context.Context, stdio Stdio) (_ []*member, _ *os.File, retErr error) {
+// beginRun makes this process the pod's monitor and removes what an earlier run has
+// left. It returns with the pod's lock.
+func (p *Pod) beginRun(ctx context.Context) (_ *PodBundle, podLock, monitorLock *os.File, retErr error) {
 	lock, err := p.lock(ctx, unix.LOCK_EX)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	defer lock.Close()
+	defer func() {
+		if retErr != nil {
+			lock.Close()
+		}
+	}()
 	if err := p.verifyThawed(); err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	if err := p.settleUpdate(ctx); err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	if p.rec.Bundle == "" {
-		return nil, nil, fmt.Errorf("pod %q has no bundle and so no containers of its own to start", p.Name())
+		return nil, nil, nil, fmt.Errorf("pod %q has no bundle and so no containers of its own to start", p.Name())
 	}
 	bundle := p.bundle
-	p.bundle = nil        // to launch a container changes its configuration
-	made := bundle != nil // by this process: nothing has run in it yet
-	if !made {
+	p.bundle = nil // to launch a container changes its configuration
+	if bundle == nil {
 		if bundle, err = LoadPodBundle(p.rec.Bundle); err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
 	}
 	// The pod is what it was created as; a container that was added to the
 	// bundle since, or taken away, would be half of another pod.
 	if err := p.sameContainers(bundle); err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	monitor, err := p.takeOver(ctx)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	defer func() {
 		if retErr != nil {
@@ -107,33 +84,22 @@ func (p *Pod) startContainers(ctx context.Context, stdio Stdio) (_ []*member, _ 
 		}
 	}()
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
-		return nil, nil, fmt.Errorf("become child subreaper: %w", err)
+		return nil, nil, nil, fmt.Errorf("become child subreaper: %w", err)
 	}
-	if bundle.hasHooks() {
+	if hasHooks(bundle.Containers) {
 		done := make(chan struct{})
 		defer close(done)
 		defer p.boundHooks(ctx, p.watchStop(done))()
 	}
 	if err := p.discardEnded(ctx); err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	var ooms uint64
-	if !made {
-		ooms = p.ooms()
-	}
-	members, err := p.launch(ctx, bundle, stdio)
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, m := range members {
-		m.podOOM = ooms
-	}
-	return members, monitor, nil
+	return bundle, lock, monitor, nil
 }
 
 func (p *Pod) sameContainers(b *PodBundle) error {
-	want := p.rec.Spec.Containers
-	same := len(want) == len(b.Containers)
+	want := p.rec.Spec.Own()
+	same := len(want) == len(b.Containers) && len(p.rec.Spec.InitContainers) == len(b.Spec.InitContainers)
 	for i := 0; same && i < len(want); i++ {
 		same = want[i].Name == b.Containers[i].Name
 	}
@@ -184,14 +150,11 @@ type reaper struct {
 	done    chan struct{}
 }
 
-func newReaper(members []*member) *reaper {
+func newReaper() *reaper {
 	r := &reaper{
 		signals: make(chan os.Signal, 1),
 		kicks:   make(chan struct{}, 1),
 		done:    make(chan struct{}),
-	}
-	for _, m := range members {
-		r.add(m.proc.Pid())
 	}
 	signal.Notify(r.signals, unix.SIGCHLD)
 	go func() {

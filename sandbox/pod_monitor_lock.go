@@ -83,9 +83,10 @@ func (p *Pod) monitored() bool {
 }
 
 // supervised reports whether a process is the pod's monitor and starts its
-// containers again: if none is alive, one will be, or the pod is being stopped.
+// containers one after the other, or again: if none is alive, one will be, or the pod
+// is being stopped.
 func (p *Pod) supervised() bool {
-	return p.rec.Spec.restartsAny() && p.monitored()
+	return p.rec.Spec.startsLater() && p.monitored()
 }
 
 // waitMonitor returns when the pod has no monitor, at the latest when done is

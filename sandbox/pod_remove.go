@@ -49,8 +49,8 @@ func (p *Pod) Remove(ctx context.Context, force bool) error {
 		}
 	} else {
 		if p.supervised() {
-			return fmt.Errorf("remove pod %q: its containers run, or are started again (restartPolicy %q): %w; stop the pod first or use force",
-				p.Name(), p.rec.Spec.RestartPolicy, ErrPodRunning)
+			return fmt.Errorf("remove pod %q: its containers run, or will be started (restartPolicy %q, %d init containers): %w; stop the pod first or use force",
+				p.Name(), p.rec.Spec.RestartPolicy, len(p.rec.Spec.InitContainers), ErrPodRunning)
 		}
 		recs, err := p.containers()
 		if err != nil {

@@ -8,35 +8,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
-
-// Restart policies, as Kubernetes has them (Pod v1, spec.restartPolicy).
-const (
-	RestartNever     = "Never"     // a container that has ended stays so
-	RestartOnFailure = "OnFailure" // it is started again unless it exited with 0
-	RestartAlways    = "Always"    // it is started again
-)
-
-// restarts reports whether a container that ended with that status is to be
-// started again.
-func (s *PodSpec) restarts(status int) bool {
-	switch s.RestartPolicy {
-	case RestartAlways:
-		return true
-	case RestartOnFailure:
-		return status != 0
-	}
-	return false
-}
-
-// restartsAny reports whether a container may be started again at all.
-func (s *PodSpec) restartsAny() bool {
-	return s.RestartPolicy == RestartOnFailure || s.RestartPolicy == RestartAlways
-}
 
 // backOff is how long one container waits before it is started again: not at all,
 // then initial, then twice as long each time, up to most. Having run for twice most
@@ -85,39 +60,13 @@ func (p *Pod) reload() (*Pod, error) {
 	return q, err
 }
 
-// supervisor starts the containers of a pod again, by its restart policy.
-type supervisor struct {
-	p      *Pod
-	stdio  Stdio
-	reaped *reaper
-	ended  func(Exit) // called for each end after which a container is started again
-
-	one   sync.Mutex      // one at a time, as the pod's lock would have it
-	watch sync.Once       // for stop
-	stop  <-chan struct{} // closed when the pod is not restartable any more; after the first wait
-	done  chan struct{}   // closed when no container is supervised any more
-}
-
-func newSupervisor(p *Pod, stdio Stdio, members []*member, ended func(Exit)) *supervisor {
-	return &supervisor{
-		p: p, stdio: stdio, reaped: newReaper(members), ended: ended,
-		done: make(chan struct{}),
-	}
-}
-
-// close ends the watch and the reaper. No container is supervised.
-func (s *supervisor) close() {
-	s.reaped.stop()
-	close(s.done)
-}
-
 // supervise waits for a container's end, and for that of each that takes its
 // place. It returns the last of them.
 func (s *supervisor) supervise(ctx context.Context, m *member) (*member, error) {
 	back := s.p.rec.Spec.backOff()
 	for {
 		err := s.p.await(m, func(x *ExitRecord) {
-			if s.p.rec.Spec.restarts(x.ExitCode) && ctx.Err() == nil && s.p.restartable() {
+			if s.p.rec.Spec.restarts(m.rec.Name, x.ExitCode) && ctx.Err() == nil && s.p.restartable() {
 				delay := back.next(time.Since(m.started))
 				x.RestartAt, m.again = new(x.FinishedAt.Add(delay)), time.Now().Add(delay)
 			}
@@ -157,7 +106,7 @@ func (s *supervisor) again(ctx context.Context, m *member, back *backOff) (*memb
 // wait waits until at, by the monotonic clock, and as long as the pod is paused;
 // false if no container of it is to be started any more.
 func (s *supervisor) wait(ctx context.Context, at time.Time) bool {
-	s.watch.Do(func() { s.stop = s.p.watchStop(s.done) })
+	stop := s.watchStop()
 	for {
 		if ctx.Err() != nil || !s.p.restartable() {
 			return false
@@ -173,7 +122,7 @@ func (s *supervisor) wait(ctx context.Context, at time.Time) bool {
 		timer := time.NewTimer(left)
 		select {
 		case <-timer.C:
-		case <-s.stop: // for good: the next start of the pod has another monitor
+		case <-stop: // for good: the next start of the pod has another monitor
 			return false
 		case <-ctx.Done():
 		}
@@ -181,14 +130,47 @@ func (s *supervisor) wait(ctx context.Context, at time.Time) bool {
 	}
 }
 
+// lockPod takes the pod's lock to start containers, and returns the pod as it is
+// recorded then; a *PodOverError if it is not what it was, or was stopped.
+func (s *supervisor) lockPod(ctx context.Context) (_ *Pod, _ *os.File, retErr error) {
+	p, err := s.p.reload()
+	if errors.Is(err, ErrPodNotExist) {
+		return nil, nil, &PodOverError{err}
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	lock, err := s.lock(ctx, p)
+	defer func() {
+		if retErr != nil && lock != nil {
+			lock.Close()
+		}
+	}()
+	if !p.restartable() {
+		return nil, nil, p.errStopping() // also where that is why it has no lock
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := p.verify(); err != nil {
+		return nil, nil, &PodOverError{err}
+	}
+	err = p.verifyThawed()
+	if errors.Is(err, fs.ErrNotExist) { // its cgroup: systemd has ended it as a whole
+		err = &PodOverError{err}
+	}
+	return p, lock, err
+}
+
 // lock takes the pod's lock, unless the pod is stopped meanwhile: who removes it
 // has the lock, and waits for this process.
 func (s *supervisor) lock(ctx context.Context, p *Pod) (*os.File, error) {
+	stop := s.watchStop()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() {
 		select {
-		case <-s.stop:
+		case <-stop:
 			cancel()
 		case <-ctx.Done():
 		}
@@ -196,11 +178,18 @@ func (s *supervisor) lock(ctx context.Context, p *Pod) (*os.File, error) {
 	return p.lock(ctx, unix.LOCK_EX)
 }
 
+// watchStop returns a channel that is closed when the pod is not restartable any more.
+func (s *supervisor) watchStop() <-chan struct{} {
+	s.watch.Do(func() { s.stop = s.p.watchStop(s.done) })
+	return s.stop
+}
+
 // watchStop returns a channel that is closed when the pod is stopped, or removed: by
 // inotify, or, where the system allows no more of it, by looking. The watch ends with
 // done.
 func (p *Pod) watchStop(done <-chan struct{}) <-chan struct{} {
 	stop := make(chan struct{})
+	p = &Pod{store: p.store, dir: p.dir, rec: p.rec} // the caller may load its own anew
 	in, err := watchFile(p.dir, unix.IN_CREATE|unix.IN_MOVE_SELF|unix.IN_DELETE_SELF|unix.IN_ONLYDIR)
 	go func() {
 		var seen <-chan struct{}
@@ -229,30 +218,14 @@ func (p *Pod) watchStop(done <-chan struct{}) <-chan struct{} {
 func (s *supervisor) relaunch(ctx context.Context, m *member) (_ *member, retErr error) {
 	s.one.Lock()
 	defer s.one.Unlock()
-	p, err := s.p.reload()
-	if errors.Is(err, ErrPodNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	lock, err := s.lock(ctx, p)
-	if errors.Is(err, ErrPodNotExist) {
+	p, lock, err := s.lockPod(ctx)
+	if over := (*PodOverError)(nil); errors.As(err, &over) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
 	defer lock.Close()
-	if !p.restartable() || p.verify() != nil {
-		return nil, nil
-	}
-	if err := p.verifyThawed(); err != nil {
-		if errors.Is(err, fs.ErrNotExist) { // its cgroup: systemd has ended it as a whole
-			return nil, nil
-		}
-		return nil, err
-	}
 	bundle, err := LoadPodBundle(p.rec.Bundle)
 	if err != nil {
 		return nil, err
@@ -265,8 +238,8 @@ func (s *supervisor) relaunch(ctx context.Context, m *member) (_ *member, retErr
 	// for the reaper.
 	release := s.reaped.hold()
 	defer release()
-	if bundle.hasHooks() {
-		defer p.boundHooks(ctx, s.stop)()
+	if hasHooks(bundle.Containers) {
+		defer p.boundHooks(ctx, s.watchStop())()
 	}
 	if err := p.clear(ctx, &member{rec: m.rec}); err != nil && !isPoststop(err) {
 		return nil, err

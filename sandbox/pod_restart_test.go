@@ -1,29 +1,49 @@
 package sandbox
 
 import (
-	"slices"
 	"testing"
 	"time"
 )
 
 func TestRestarts(t *testing.T) {
 	for _, tt := range []struct {
-		policy string
-		want   []bool // after status 0, 1, 137
+		pod, own string
+		main     string // whether it is started again after status 0, 1, 137
+		init     string
+		role     Role // of an init container
+		any      bool
 	}{
-		{RestartNever, []bool{false, false, false}},
-		{RestartOnFailure, []bool{false, true, true}},
-		{RestartAlways, []bool{true, true, true}},
+		{RestartNever, "", "nnn", "nnn", RoleInit, false},
+		{RestartOnFailure, "", "nyy", "nyy", RoleInit, true},
+		{RestartAlways, "", "yyy", "nyy", RoleInit, true},
+		{RestartNever, RestartAlways, "yyy", "yyy", RoleSidecar, true},
+		{RestartNever, RestartOnFailure, "nyy", "nyy", RoleInit, true},
+		{RestartAlways, RestartOnFailure, "nyy", "nyy", RoleInit, true},
+		{RestartAlways, RestartNever, "nnn", "nnn", RoleInit, false},
 	} {
-		s := &PodSpec{RestartPolicy: tt.policy}
-		for i, status := range []int{0, 1, 137} {
-			if got := s.restarts(status); got != tt.want[i] {
-				t.Errorf("%s: restarts(%d) = %t; want %t", tt.policy, status, got, tt.want[i])
+		s := &PodSpec{
+			RestartPolicy:  tt.pod,
+			InitContainers: []PodContainer{{Name: "init", RestartPolicy: tt.own}},
+			Containers:     []PodContainer{{Name: "main", RestartPolicy: tt.own}},
+		}
+		for name, want := range map[string]string{"main": tt.main, "init": tt.init, "added": "nnn"} {
+			got := ""
+			for _, status := range []int{0, 1, 137} {
+				got += map[bool]string{true: "y", false: "n"}[s.restarts(name, status)]
+			}
+			if got != want {
+				t.Errorf("%s in a pod of %s: restarts(%q) = %s after 0, 1, 137; want %s", tt.own, tt.pod, name, got, want)
 			}
 		}
-		if got, want := s.restartsAny(), slices.Contains(tt.want, true); got != want {
-			t.Errorf("%s: restartsAny() = %t; want %t", tt.policy, got, want)
+		if got := s.role("init"); got != tt.role || s.role("main") != RoleMain {
+			t.Errorf("%s in a pod of %s: role %q; want %q", tt.own, tt.pod, got, tt.role)
 		}
+		if got := s.restartsAny(); got != tt.any || !s.startsLater() {
+			t.Errorf("%s in a pod of %s: restartsAny() = %t; want %t", tt.own, tt.pod, got, tt.any)
+		}
+	}
+	if s := (&PodSpec{RestartPolicy: RestartNever, Containers: []PodContainer{{Name: "main"}}}); s.startsLater() {
+		t.Error("startsLater() of a pod that starts once")
 	}
 }
 

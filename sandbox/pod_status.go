@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -82,7 +83,8 @@ type InitStatus struct {
 type ContainerStatus struct {
 	Name     string `json:"name"`
 	ID       string `json:"id"`
-	Status   string `json:"status"` // creating, created, running, paused, stopped
+	Role     Role   `json:"role,omitempty"` // init, sidecar
+	Status   string `json:"status"`         // waiting, creating, created, running, paused, stopped
 	PID      int    `json:"pid,omitempty"`
 	Bundle   string `json:"bundle"`
 	Cgroup   string `json:"cgroup,omitempty"`
@@ -97,8 +99,11 @@ type ContainerStatus struct {
 	start uint64 // of PID, to tell it from a later process
 }
 
-// statusCreating is the status of a container that has a record and no state.
-const statusCreating = "creating"
+// Statuses beside libcontainer's.
+const (
+	statusWaiting  = "waiting"  // of a container that is made when an init container has ended
+	statusCreating = "creating" // of one that has a record and no state
+)
 
 func (c *ContainerStatus) alive() bool {
 	return c.Status == "created" || c.Status == "running" || c.Status == "paused"
@@ -140,8 +145,25 @@ func (p *Pod) Status() (*PodStatus, error) {
 	if p.rec.Engine != nil {
 		labelContainers(st.Containers, recs)
 	}
+	if len(spec.InitContainers) > 0 && len(recs) > 0 {
+		st.Containers = p.withWaiting(st.Containers)
+	}
 	st.Phase, st.Reason, err = p.phase(st.Containers)
 	return st, err
+}
+
+// withWaiting adds those of the pod's own containers that have not been made yet.
+func (p *Pod) withWaiting(all []ContainerStatus) []ContainerStatus {
+	for i, c := range p.rec.Spec.Own() {
+		if i < len(all) && all[i].Name == c.Name && !all[i].External {
+			continue
+		}
+		all = slices.Insert(all, i, ContainerStatus{
+			Name: c.Name, ID: p.containerID(c.Name), Role: p.rec.Spec.role(c.Name), Status: statusWaiting,
+			Bundle: filepath.Join(p.rec.Bundle, "containers", c.Name), Cgroup: string(p.cgroup().Leaf(c.Name)),
+		})
+	}
+	return all
 }
 
 func (p *Pod) initAlive() bool {
@@ -189,15 +211,21 @@ func (p *Pod) phase(cs []ContainerStatus) (Phase, string, error) {
 	if p.supervised() {
 		return PhaseRunning, "", nil
 	}
-	started, unknown, failed := false, false, false
+	started, unknown, failed, pending := false, false, false, false
 	for i := range cs {
 		c := &cs[i]
 		switch c.Status {
 		case "running", "paused":
 			return PhaseRunning, "", nil
 		case string(StatusCreated), statusCreating:
+			pending = pending || !c.External && c.Role == RoleMain
+		case statusWaiting: // for what has failed, or for a monitor that was killed
+			unknown = true
 		default:
 			started = true
+			if c.Role == RoleSidecar {
+				continue // which had to end
+			}
 			unknown = unknown || c.Exit == nil
 			failed = failed || c.Exit != nil && c.Exit.ExitCode != 0
 		}
@@ -205,9 +233,11 @@ func (p *Pod) phase(cs []ContainerStatus) (Phase, string, error) {
 	switch {
 	case !started:
 		return PhaseCreated, "", nil
+	case pending && p.monitored(): // which is about to start it
+		return PhaseRunning, "", nil
 	case failed:
 		return PhaseFailed, "", nil
-	case unknown:
+	case unknown || pending:
 		return PhaseStopped, "", nil
 	}
 	return PhaseSucceeded, "", nil
@@ -217,7 +247,7 @@ func (p *Pod) phase(cs []ContainerStatus) (Phase, string, error) {
 func (p *Pod) containerStatus(rec containerRecord) (*ContainerStatus, error) {
 	cs := &ContainerStatus{Name: rec.Name, ID: rec.ID, Bundle: rec.Bundle, External: !rec.Own, Status: "stopped", Restarts: rec.Restarts, LastExit: rec.LastExit}
 	if rec.Own {
-		cs.Cgroup = string(p.cgroup().Leaf(rec.Name))
+		cs.Role, cs.Cgroup = p.rec.Spec.role(rec.Name), string(p.cgroup().Leaf(rec.Name))
 	}
 	c, err := p.loadContainer(rec)
 	switch {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,11 +17,11 @@ import (
 // it to end, as OCI images say it; SIGTERM otherwise.
 const AnnotationStopSignal = "org.opencontainers.image.stopSignal"
 
-// Stop asks every container to end and kills what is left after the grace
-// period; none is started again. The pod itself, its namespaces, volumes and its
-// init stay. Containers that have been created but not started are killed at once.
-// Stop is idempotent; nil grace means the pod's own. An engine's pod is the
-// engine's to stop.
+// Stop asks every container to end, sidecars when all others have, and kills what is
+// left after the grace period; none is started again. The pod itself, its
+// namespaces, volumes and its init stay. Containers that have been created but not
+// started are killed at once. Stop is idempotent; nil grace means the pod's own. An
+// engine's pod is the engine's to stop.
 func (p *Pod) Stop(ctx context.Context, grace *time.Duration) error {
 	if p.rec.Engine != nil {
 		return fmt.Errorf("stop pod %q: %w", p.Name(), p.engineOnly())
@@ -36,14 +37,23 @@ func (p *Pod) Stop(ctx context.Context, grace *time.Duration) error {
 	if grace != nil {
 		g = *grace
 	}
-	if err := p.stopMembers(ctx, g); err != nil {
+	if err := p.stopMembers(ctx, g, new(asked)); err != nil {
 		return fmt.Errorf("stop pod %q: %w", p.Name(), err)
 	}
 	return p.awaitMonitor()
 }
 
+// asked are the names of containers that have been asked to end, and are not asked
+// again: many a program takes a second SIGTERM for an order to end at once.
+type asked struct{ names sync.Map }
+
+func (a *asked) first(name string) bool {
+	_, loaded := a.names.LoadOrStore(name, true)
+	return !loaded
+}
+
 // stopMembers does not wait for the monitor: it may be called by it.
-func (p *Pod) stopMembers(ctx context.Context, grace time.Duration) error {
+func (p *Pod) stopMembers(ctx context.Context, grace time.Duration, a *asked) error {
 	recs, err := p.containers()
 	if err != nil {
 		return err
@@ -53,22 +63,44 @@ func (p *Pod) stopMembers(ctx context.Context, grace time.Duration) error {
 	if err := ignoreNotExist(p.cgroup().Thaw(ctx)); err != nil {
 		return err
 	}
+	until := time.Now().Add(grace)
+	others, sidecars := p.sidecarsLast(recs)
 	var wg sync.WaitGroup
-	errs := make([]error, len(recs))
-	for i, rec := range recs {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			if err := p.stopContainer(ctx, rec, grace); err != nil {
-				errs[i] = fmt.Errorf("container %q: %w", rec.Name, err)
-			}
-		}()
+	errs := make([]error, len(others))
+	for i, rec := range others {
+		wg.Go(func() { errs[i] = p.stopInTurn(ctx, []containerRecord{rec}, until, a) })
 	}
 	wg.Wait()
+	return errors.Join(errors.Join(errs...), p.stopInTurn(ctx, sidecars, until, a))
+}
+
+// sidecarsLast takes the sidecars out of a pod's containers, in the order in which
+// they are stopped, that in which they started the other way round.
+func (p *Pod) sidecarsLast(recs []containerRecord) (others, sidecars []containerRecord) {
+	for _, rec := range recs {
+		if rec.Own && p.rec.Spec.role(rec.Name) == RoleSidecar {
+			sidecars = append(sidecars, rec)
+		} else {
+			others = append(others, rec)
+		}
+	}
+	slices.Reverse(sidecars)
+	return others, sidecars
+}
+
+// stopInTurn stops one container after the other, and kills what is left at the
+// end of the grace period.
+func (p *Pod) stopInTurn(ctx context.Context, recs []containerRecord, until time.Time, a *asked) error {
+	var errs []error
+	for _, rec := range recs {
+		if err := p.stopContainer(ctx, rec, time.Until(until), a); err != nil {
+			errs = append(errs, fmt.Errorf("container %q: %w", rec.Name, err))
+		}
+	}
 	return errors.Join(errs...)
 }
 
-func (p *Pod) stopContainer(ctx context.Context, rec containerRecord, grace time.Duration) error {
+func (p *Pod) stopContainer(ctx context.Context, rec containerRecord, grace time.Duration, a *asked) error {
 	c, err := p.loadContainer(rec)
 	if errors.Is(err, ErrNotExist) {
 		return nil
@@ -90,8 +122,10 @@ func (p *Pod) stopContainer(ctx context.Context, rec containerRecord, grace time
 			if err != nil || sig < 1 || sig > sigRTMax {
 				sig = unix.SIGTERM // none, or none that there is: it must end all the same
 			}
-			if err := unix.PidfdSendSignal(int(pidfd.Fd()), sig, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
-				return fmt.Errorf("signal init (pid %d): %w", pid, err)
+			if a.first(rec.Name) {
+				if err := unix.PidfdSendSignal(int(pidfd.Fd()), sig, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
+					return fmt.Errorf("signal init (pid %d): %w", pid, err)
+				}
 			}
 			timeout, cancel := context.WithTimeout(ctx, grace)
 			err := waitProcess(timeout, pidfd)

@@ -11,8 +11,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// PodOverError is why no container of a pod is started any more: it was stopped, or
+// is lost.
+type PodOverError struct{ error }
+
+func (e *PodOverError) Unwrap() error { return e.error }
+
 // stopFile is there from when the pod is stopped until it is started: its monitor
-// starts no container again, and who is starting them takes that back. While a stop
+// starts no container any more, and who is starting them takes that back. While a stop
 // goes on it has a shared lock on the file (flock(2)), and a start waits for that:
 // no container takes the place of one that the stop is about to end.
 func (p *Pod) stopFile() string { return p.dir + "/stopped" }
@@ -49,7 +55,7 @@ func (p *Pod) beginStop(ctx context.Context) (*os.File, error) {
 	}
 	for {
 		f, err := p.markStopped()
-		if errors.Is(err, fs.ErrNotExist) || err != nil && !p.rec.Spec.restartsAny() {
+		if errors.Is(err, fs.ErrNotExist) || err != nil && !p.rec.Spec.startsLater() {
 			return nil, nil // the pod is gone
 		}
 		if err != nil {
@@ -119,7 +125,7 @@ func (p *Pod) stopping() error {
 }
 
 func (p *Pod) errStopping() error {
-	return fmt.Errorf("pod %q is being stopped; let \"podrt pod stop\" end, or run it again", p.Name())
+	return &PodOverError{fmt.Errorf("pod %q is being stopped; let \"podrt pod stop\" end, or run it again", p.Name())}
 }
 
 // flockWithin is flock(2), which knows no time limit, until ctx ends.

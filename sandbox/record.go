@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,18 +21,24 @@ import (
 // Formats of the files under RUN/pods; a record of another version is refused
 // rather than guessed at. What knows the first only must not remove pods of
 // engines or of systemd: it would take their cgroups for podrt's. What knows the
-// second only would leave a pod's place in a network; and who the third, would stop
-// a pod whose monitor then starts it again.
+// second only would leave a pod's place in a network; who the third, would stop
+// a pod whose monitor then starts it again; and who the fourth, does not know of
+// init containers, and what restarts at all.
 const (
 	recordVersion         = 1
 	recordVersionOwners   = 2
 	recordVersionNetworks = 3
 	recordVersionRestarts = 4
+	recordVersionRoles    = 5
+	recordVersionLast     = recordVersionRoles
 )
 
 // version is the format that the record needs.
 func (r *podRecord) version() int {
+	own := func(c PodContainer) bool { return c.RestartPolicy != "" }
 	switch {
+	case len(r.Spec.InitContainers) > 0 || slices.ContainsFunc(r.Spec.Containers, own):
+		return recordVersionRoles
 	case r.Spec.restartsAny():
 		return recordVersionRestarts
 	case r.Network != nil:
@@ -164,8 +171,8 @@ func (s *Store) load(uid string) (*Pod, error) {
 	if err := readJSON(filepath.Join(p.dir, "pod.json"), &p.rec); err != nil {
 		return nil, fmt.Errorf("load pod %q: %w", uid, err)
 	}
-	if v := p.rec.Version; v < recordVersion || v > recordVersionRestarts {
-		return nil, fmt.Errorf("load pod %q: record version %d; this podrt knows %d to %d", uid, v, recordVersion, recordVersionRestarts)
+	if v := p.rec.Version; v < recordVersion || v > recordVersionLast {
+		return nil, fmt.Errorf("load pod %q: record version %d; this podrt knows %d to %d", uid, v, recordVersion, recordVersionLast)
 	}
 	if p.rec.UID != uid || p.rec.Spec == nil {
 		return nil, fmt.Errorf("load pod %q: record is of pod %q", uid, p.rec.UID)

@@ -47,11 +47,14 @@ Where "<bundle>" is a directory with pod.json and an OCI bundle per container.
 
 In the foreground each line of output stands behind its container's name, an
 interrupt stops the pod with its grace period and a second one kills it; when
-all containers have ended, and none is started again by the pod's restart policy,
-the pod is removed. The exit status is 0 if each exited with 0, otherwise that of
-the first, in the order of pod.json, that did not; 125 if the pod could not be run
-or its output not be written, 126 if a container's command cannot be executed, 127
-if it was not found.`,
+all containers have ended, and none is started again by its restart policy, the
+sidecars are stopped and the pod is removed. The exit status is 0 if each but the
+sidecars exited with 0, otherwise that of the first, in the order of pod.json, that
+did not; 125 if the pod could not be run or its output not be written, 126 if a
+container's command cannot be executed, 127 if it was not found.
+
+With --detach it returns when the init containers have ended and all others run.
+If one of them fails, the exit status is its own, and the pod stays.`,
 		flags: func(f *flags) {
 			f.Bool(&detach, "detach, d", "leave the pod running, with its output in the log directory; prints its UID")
 			f.Bool(&keep, "keep", "do not remove the pod when its containers have ended")
@@ -91,7 +94,7 @@ func (e *env) podRun(b *podBundle, detach, keep bool) (int, error) {
 		return sandbox.CodeError, err
 	}
 
-	containers := p.Spec().Containers
+	containers := p.Spec().Own()
 	names := make([]string, len(containers))
 	for i, c := range containers {
 		names[i] = c.Name
@@ -104,7 +107,10 @@ func (e *env) podRun(b *podBundle, detach, keep bool) (int, error) {
 	secondKills()
 	if err != nil {
 		code := sandbox.StartCode(err)
-		err = joinRemoval(err, p)
+		var over *sandbox.PodOverError
+		if !keep || !errors.As(err, &over) { // what was stopped has run
+			err = joinRemoval(err, p)
+		}
 		return code, errors.Join(err, out.wait())
 	}
 	if !keep {

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"os"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/podrt/podrt/sandbox"
 )
 
 // startDetached starts the pod's containers under a monitor process.
 func (e *env) startDetached(ctx context.Context, p *sandbox.Pod) error {
-	_, err := sandbox.StartMonitor(ctx, e.monitorArgs(p.UID()))
+	_, err := startMonitor(ctx, e.monitorArgs(p.UID()))
 	return err
 }
 
@@ -20,7 +22,7 @@ func (e *env) startDetached(ctx context.Context, p *sandbox.Pod) error {
 // process does nothing of it: it would only be in the way of the other one,
 // which has to know as much.
 func (e *env) runDetached(ctx context.Context, b *podBundle) (string, int, error) {
-	uid, err := sandbox.StartMonitor(ctx, e.monitorArgs(b.args()...))
+	uid, err := startMonitor(ctx, e.monitorArgs(b.args()...))
 	if err == nil {
 		return uid, 0, nil
 	}
@@ -31,6 +33,14 @@ func (e *env) runDetached(ctx context.Context, b *podBundle) (string, int, error
 		}
 	}
 	return "", detachedCode(err), err
+}
+
+// startMonitor starts a monitor, whose pod a second interrupt kills.
+func startMonitor(ctx context.Context, args []string) (uid string, _ error) {
+	now, kill := context.WithCancel(context.Background())
+	defer kill()
+	defer onSecondInterrupt(ctx, kill)()
+	return sandbox.StartMonitor(ctx, now, args)
 }
 
 // monitorArgs is the command line of a monitor with this process's settings.
@@ -75,12 +85,18 @@ func podMonitorCommand() *command {
 			}
 			ctx, stop := interruptible()
 			defer stop()
-			work := sandbox.MonitorWork{Kind: errorCode}
+			find := func() (*sandbox.Pod, error) { return e.makePod(ctx, &b) }
+			work := sandbox.MonitorWork{Kind: errorCode, Undo: joinRemoval}
 			if len(args) > 0 {
-				work.Pod = func(context.Context) (*sandbox.Pod, error) { return e.store.PodByUID(args[0]) }
-			} else {
-				work.Pod = func(ctx context.Context) (*sandbox.Pod, error) { return e.makePod(ctx, &b) }
-				work.Undo = joinRemoval
+				find = func() (*sandbox.Pod, error) { return e.store.PodByUID(args[0]) }
+				work.Undo = nil
+			}
+			work.Pod = func(ctx context.Context) (*sandbox.Pod, error) {
+				p, err := find()
+				if err == nil {
+					onSecondInterrupt(ctx, func() { _ = killPod(p, unix.SIGKILL) })
+				}
+				return p, err
 			}
 			return sandbox.ServeMonitor(ctx, report, work)
 		},

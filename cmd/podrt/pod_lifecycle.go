@@ -15,7 +15,8 @@ func podStartCommand() *command {
 		args: podsArgs + `
 
 Containers that were created with "podrt create --pod" are started; those of the
-pod's bundle are run again, in the background, if none of them is running.`,
+pod's bundle are run again, in the background, its init containers first, if none
+of them is running.`,
 		min: 1, max: -1,
 		starts: asItIs,
 		run: func(e *env, args []string) error {
@@ -55,10 +56,10 @@ func podStopCommand() *command {
 		usage: "stop the containers of pods",
 		args: podsArgs + `
 
-Each container gets its stop signal, SIGTERM if it names no other, and is killed
-if it has not ended when the grace period is over. The pods stay, and no container
-is started again by their restart policy until "podrt pod start". A pod behind an
-engine is for the engine to stop.`,
+Each container gets its stop signal, SIGTERM if it names no other, sidecars when
+all others have ended, and is killed if it has not ended when the grace period is
+over. The pods stay, and no container is started until "podrt pod start". A pod
+behind an engine is for the engine to stop.`,
 		flags: func(f *flags) {
 			f.Func(func(s string) error { return parseSeconds(s, &seconds) }, "time, t", "grace period in `SECONDS`, instead of the pod's own; 0 kills at once")
 		},

@@ -33,7 +33,7 @@ again goes on in its log. Output of a foreground "pod run" is not kept.`,
 			}
 			names := args[1:]
 			if len(names) == 0 {
-				for _, c := range p.Spec().Containers {
+				for _, c := range p.Spec().Own() {
 					names = append(names, c.Name)
 				}
 			}

@@ -75,6 +75,10 @@ func newPodLine(st *sandbox.PodStatus) podLine {
 	l := podLine{UID: st.UID, Name: st.Name, Phase: st.Phase, Created: st.Created, Containers: len(st.Containers), Network: st.Network.Mode, Labels: st.Labels}
 	for _, c := range st.Containers {
 		l.Restarts += c.Restarts
+		if c.Role == sandbox.RoleInit {
+			l.Containers-- // it is not there to run
+			continue
+		}
 		if c.Status == string(sandbox.StatusRunning) || c.Status == string(sandbox.StatusPaused) {
 			l.Running++
 		}

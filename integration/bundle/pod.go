@@ -16,6 +16,7 @@ type Pod map[string]any
 // for the name, and its OCI bundle.
 type Container struct {
 	Name   string
+	Init   bool // in the list initContainers
 	Member map[string]any
 	Spec   *specs.Spec
 }
@@ -29,26 +30,33 @@ func NewPod(name string, members Pod) Pod {
 	return p
 }
 
-// WritePod makes a pod bundle in dir: pod.json with the containers as its list,
+// WritePod makes a pod bundle in dir: pod.json with the containers in its lists,
 // and an OCI bundle for each of them.
 func WritePod(dir string, p Pod, containers ...Container) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	list := make([]map[string]any, len(containers))
-	for i, c := range containers {
-		list[i] = map[string]any{"name": c.Name}
+	whole := make(Pod, len(p)+2)
+	for k, v := range p {
+		whole[k] = v
+	}
+	lists := map[string][]map[string]any{"containers": {}}
+	for _, c := range containers {
+		member := map[string]any{"name": c.Name}
 		for k, v := range c.Member {
-			list[i][k] = v
+			member[k] = v
 		}
+		list := "containers"
+		if c.Init {
+			list = "initContainers"
+		}
+		lists[list] = append(lists[list], member)
 		if err := Write(filepath.Join(dir, "containers", c.Name), c.Spec); err != nil {
 			return fmt.Errorf("container %q: %w", c.Name, err)
 		}
 	}
-	whole := make(Pod, len(p)+1)
-	for k, v := range p {
-		whole[k] = v
+	for name, list := range lists {
+		whole[name] = list
 	}
-	whole["containers"] = list
 	return writeJSON(filepath.Join(dir, "pod.json"), whole)
 }
