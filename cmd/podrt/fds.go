@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -67,8 +68,17 @@ func passedFD(fd int) *os.File {
 
 // writePidFile writes a pid, without a newline, so that whoever waits for the
 // file never sees a part of it. The temporary name is the one that runc takes:
-// watchers know to ignore it.
+// watchers know to ignore it. What is no file, such as /dev/null, is written to as it
+// is: runc puts a file in its place, for everybody on the host.
 func writePidFile(path string, pid int) error {
+	if st, err := os.Stat(path); err == nil && !st.Mode().IsRegular() && !st.IsDir() {
+		f, err := os.OpenFile(path, os.O_WRONLY, 0)
+		if err != nil {
+			return err
+		}
+		_, err = f.WriteString(strconv.Itoa(pid))
+		return errors.Join(err, f.Close())
+	}
 	tmp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path))
 	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_SYNC, 0o666)
 	if err != nil {

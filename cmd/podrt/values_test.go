@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestParseBytes(t *testing.T) {
@@ -109,6 +111,26 @@ func TestWritePidFile(t *testing.T) {
 	entries, err := os.ReadDir(dir)
 	if err != nil || len(entries) != 1 {
 		t.Errorf("directory holds %v, %v; want the pid file alone", entries, err)
+	}
+	// A device as good as another: /dev/null may be everybody's.
+	fifo := filepath.Join(dir, "fifo")
+	if err := unix.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r, err := os.OpenFile(fifo, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if err := writePidFile(fifo, 4712); err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, 10)
+	if n, err := r.Read(b); err != nil || string(b[:n]) != "4712" {
+		t.Errorf("read from a FIFO: %q, %v; want 4712", b[:n], err)
+	}
+	if st, err := os.Lstat(fifo); err != nil || st.Mode().IsRegular() {
+		t.Errorf("the FIFO is %v, %v; want it left as it was", st.Mode(), err)
 	}
 	if err := writePidFile(filepath.Join(dir, "missing", "pid"), 1); err == nil {
 		t.Error("writePidFile below a missing directory: no error")

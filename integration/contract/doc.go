@@ -29,6 +29,7 @@
 //	--cgroup-manager, crun's                   is a flag                                  podman passes it to runtimes of containers.conf
 //	--config of create and run, crun's         is a flag                                  crun's callers and its suite pass it
 //	--pidfd-socket of a missing socket         dial unix …                                runc: "failed to dail …"
+//	--pid-file of a device or a FIFO           writes into it                             runc puts a file in its place: for /dev/null the host is broken
 //	restore with a missing --image-path        makes no directory                         runc makes one, and fails then
 //	restore, and a mount was ro and is not     is refused                                 the container can have exchanged two; runc restores the host's directory writable
 //	restore, while CRIU works                  mounts nothing on the host                 killed, runc leaves the root file system in its state, and delete empties it
