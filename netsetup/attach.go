@@ -194,7 +194,13 @@ func (s *Networks) reserve(c *rtnl, a *Attach) (*place, error) {
 		return nil, err
 	}
 	if len(p.ports) > 0 {
-		if err := addPortRules(a.UID, n, p.addrs, p.ports); err != nil {
+		err := addPortRules(a.UID, n, p.addrs, p.ports)
+		var taken *PortTakenError
+		if errors.As(err, &taken) {
+			// Whoever gives back a claim removes the rules of the port.
+			err = errors.Join(err, s.releasePorts(a.UID))
+		}
+		if err != nil {
 			return nil, err
 		}
 	}

@@ -1,9 +1,11 @@
 package netsetup
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/google/nftables"
 	"golang.org/x/sys/unix"
@@ -50,8 +52,9 @@ func portKeys(p Port) map[string][]byte {
 	return map[string][]byte{"hostips6": append(ip.AsSlice(), key...)}
 }
 
-// addPortRules publishes claimed ports of the pod, all or none, in one batch. The
-// network's rules are there. The caller holds the lock.
+// addPortRules publishes claimed ports of the pod, all or none, in one batch. A port
+// that a pod of another state root has, of whose claims nothing is known here, is a
+// [PortTakenError]. The network's rules are there. The caller holds the lock.
 func addPortRules(uid string, n *Network, addrs []netip.Addr, ports []Port) error {
 	if len(ports) == 0 {
 		return nil
@@ -73,6 +76,9 @@ func addPortRules(uid string, n *Network, addrs []netip.Addr, ports []Port) erro
 		if err != nil {
 			return err
 		}
+		if err := othersPort(old, uid, ports); err != nil {
+			return err
+		}
 		if err := inMessages(old, conn.SetDeleteElements); err != nil {
 			return err
 		}
@@ -85,6 +91,36 @@ func addPortRules(uid string, n *Network, addrs []netip.Addr, ports []Port) erro
 		return fmt.Errorf("publish ports of pod %s: %w", uid, err)
 	}
 	return flushPorts(ports)
+}
+
+// othersPort returns a [PortTakenError] if one of the elements that have the key of
+// a port is of another pod that has its veth on this host.
+func othersPort(found elements, uid string, ports []Port) error {
+	c, err := openRtnl()
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	for _, p := range ports {
+		for set, key := range portKeys(p) {
+			i := slices.IndexFunc(found[set], func(e nftables.SetElement) bool { return bytes.Equal(e.Key, key) })
+			if i < 0 {
+				continue
+			}
+			other := found[set][i].Comment
+			if other == uid || !validPod(other) {
+				continue
+			}
+			links, err := c.podLinks(other)
+			if err != nil {
+				return err
+			}
+			if len(links) > 0 {
+				return &PortTakenError{Port: p, UID: other}
+			}
+		}
+	}
+	return nil
 }
 
 // findPorts returns the elements that are the pod's, by their comment, or have

@@ -1,6 +1,8 @@
 package netsetup
 
 import (
+	"errors"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -28,8 +30,19 @@ func TestTwoRoots(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "link podrt0 exists and is not its bridge") {
 		t.Errorf("Attach to the other root's bridge = %v; want it to be refused", err)
 	}
-	// Nor by way of a network that only the second one has.
+	// Nor by way of a network that only the second one has, nor its ports: what the
+	// first one has claimed is not known there.
 	other := create(t, second, NetworkOptions{Name: "other"})
+	for _, port := range []Port{
+		{HostPort: 8080, ContainerPort: 80, Protocol: TCP},
+		{HostIP: netip.IPv4Unspecified(), HostPort: 8080, ContainerPort: 80, Protocol: TCP},
+	} {
+		var taken *PortTakenError
+		_, err = second.Attach(t.Context(), &Attach{UID: "b", Network: other, Netns: newNetns(t).path, Ports: []Port{port}})
+		if !errors.As(err, &taken) || taken.UID != "a" || taken.Port != port {
+			t.Errorf("Attach with the other root's port = %v; want it to be taken by pod a", err)
+		}
+	}
 	two, _ := attach(t, second, &Attach{UID: "b", Network: other})
 	if err := second.Reload(); err == nil || !strings.Contains(err.Error(), "podrt0") {
 		t.Errorf("Reload beside the other root's rules = %v; want it to name podrt0", err)
