@@ -235,7 +235,7 @@ func TestNetworkLoopback(t *testing.T) {
 	if !fromPod(t) {
 		t.Error("without rules, a pod does not reach the host's localhost: this test looks at nothing")
 	}
-	w.fails(t, 1, []string{`"a"`, "0 of 1 published ports", "reload"}, "network", "check", "a")
+	w.fails(t, 1, []string{`"a"`, "chain protect", "has 0 rules", "reload"}, "network", "check", "a")
 	w.ok(t, "network", "reload")
 	w.ok(t, "network", "check", "a")
 	if fromPod(t) {

@@ -48,8 +48,8 @@ func (p *Pod) Inspect() (*PodStatus, error) {
 }
 
 // CheckNetwork verifies that the pod is attached to its network as it was made to
-// be: by CNI's CHECK, or that eth0 has its addresses and each published port its
-// rules. A pod without a network is not.
+// be: by CNI's CHECK, or that eth0 has its addresses and routes, and the host its
+// part of both network and pod. A pod without a network is not.
 func (p *Pod) CheckNetwork(ctx context.Context) error {
 	n := p.rec.Network
 	if n == nil {
@@ -77,15 +77,16 @@ func (p *Pod) CheckNetwork(ctx context.Context) error {
 			return fmt.Errorf("pod %q: link %q has no address %s any more", p.Name(), n.Interface.Name, a)
 		}
 	}
+	for _, g := range n.Interface.Gateways {
+		if !slices.ContainsFunc(in.Routes, func(r netsetup.Route) bool { return r.Destination.Bits() == 0 && r.Gateway == g }) {
+			return fmt.Errorf("pod %q: no default route by %s any more", p.Name(), g)
+		}
+	}
 	nets, err := p.store.networks()
 	if err != nil {
 		return err
 	}
-	rules, err := nets.Rules(p.UID())
-	if err == nil && len(rules) < len(n.Interface.Ports) {
-		err = fmt.Errorf("%d of %d published ports have rules; podrt network reload puts them back", len(rules), len(n.Interface.Ports))
-	}
-	if err != nil {
+	if err := nets.Verify(p.UID(), n.Interface); err != nil {
 		return fmt.Errorf("pod %q: %w", p.Name(), err)
 	}
 	return nil

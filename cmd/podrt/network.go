@@ -36,8 +36,9 @@ func networkCheckCommand() *command {
 		usage: "verify that pods are attached as they were made to be",
 		args: podsArgs + `
 
-In a network of podrt's, eth0 has its addresses and each published port its rules;
-in one of CNI, each plugin says so of its own.`,
+In a network of podrt's, eth0 has its addresses and default routes, the host its
+end of the link, the bridge, and the rules of network and published ports; in one
+of CNI, each plugin says so of its own.`,
 		min: 1, max: -1,
 		run: func(e *env, args []string) error {
 			ctx, stop := interruptible()
