@@ -1,6 +1,7 @@
 package netsetup
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -93,7 +94,7 @@ func (in *Inside) read() error {
 	if err != nil {
 		return err
 	}
-	addrs, err := dump(func() ([]netlink.Addr, error) { return h.AddrList(nil, netlink.FAMILY_ALL) })
+	addrs, err := lastDump(func() ([]netlink.Addr, error) { return h.AddrList(nil, netlink.FAMILY_ALL) })
 	if err != nil {
 		return fmt.Errorf("list addresses: %w", err)
 	}
@@ -105,7 +106,7 @@ func (in *Inside) read() error {
 		}
 	}
 	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
-		routes, err := dump(func() ([]netlink.Route, error) { return h.RouteList(nil, family) })
+		routes, err := lastDump(func() ([]netlink.Route, error) { return h.RouteList(nil, family) })
 		if err != nil && (family == netlink.FAMILY_V4 || hasIPv6()) {
 			return fmt.Errorf("list routes: %w", err)
 		}
@@ -116,9 +117,19 @@ func (in *Inside) read() error {
 	return nil
 }
 
+// lastDump is dump for what a container can change as fast as it is read: the last
+// answer counts, consistent or not.
+func lastDump[T any](read func() ([]T, error)) ([]T, error) {
+	list, err := dump(read)
+	if errors.Is(err, netlink.ErrDumpInterrupted) {
+		err = nil
+	}
+	return list, err
+}
+
 // readLinks reads the links, and returns their places by index.
 func (in *Inside) readLinks(h *netlink.Handle) (map[int]int, error) {
-	links, err := dump(h.LinkList)
+	links, err := lastDump(h.LinkList)
 	if err != nil {
 		return nil, fmt.Errorf("list links: %w", err)
 	}
