@@ -21,8 +21,8 @@ import (
 // has to be walked, 10 ms on a host that has nothing to do; its own filters (Linux
 // 5.8) walk it once for each family and direction, and take IPv6 addresses the
 // wrong way round. So all that is looked for is looked for in one dump, and only
-// where it matters: when datagrams get, or lose, a published port, and when
-// addresses begin to be used once more.
+// where it matters: when datagrams get, or lose, a published port, when addresses
+// begin to be used once more, and when rules come back that were away.
 
 // flushAddresses forgets the connections from and to addresses that match, which
 // are pods'.
@@ -44,6 +44,26 @@ func flushPorts(ports []Port) error {
 	})
 }
 
+// flushUntranslated forgets the datagrams of pods' subnets, and to published ports,
+// that began while the rules were away: their addresses would never be translated.
+func flushUntranslated(networks []*Network, ports []Port) error {
+	inside := func(a netip.Addr) bool {
+		return slices.ContainsFunc(networks, func(n *Network) bool {
+			return slices.ContainsFunc(n.Subnets, func(s Subnet) bool { return s.Subnet.Contains(a) })
+		})
+	}
+	return forget(func(c connection) bool {
+		if c.orig.protocol != unix.IPPROTO_UDP {
+			return false
+		}
+		out := inside(c.orig.source) && !inside(c.orig.dest) && c.reply.dest == c.orig.source
+		in := c.reply.source == c.orig.dest && slices.ContainsFunc(ports, func(p Port) bool {
+			return p.datagrams() && p.HostPort == c.orig.port
+		})
+		return out || in
+	})
+}
+
 // datagrams reports whether the port's protocol has no end of a connection by
 // which the kernel forgets it.
 func (p Port) datagrams() bool { return p.Protocol == UDP }
@@ -54,8 +74,9 @@ type connection struct{ orig, reply tuple }
 
 type tuple struct {
 	source   netip.Addr
+	dest     netip.Addr
 	protocol byte
-	port     uint16 // destination; 0 of a protocol without
+	port     uint16 // of dest; 0 of a protocol without
 }
 
 // forget deletes the connections that match.
@@ -99,11 +120,12 @@ func parseConnection(msg []byte) connection {
 
 func parseTuple(b []byte) (t tuple) {
 	ip := nested(b, nl.CTA_TUPLE_IP)
-	source := nested(ip, nl.CTA_IP_V4_SRC)
+	source, dest := nested(ip, nl.CTA_IP_V4_SRC), nested(ip, nl.CTA_IP_V4_DST)
 	if source == nil {
-		source = nested(ip, nl.CTA_IP_V6_SRC)
+		source, dest = nested(ip, nl.CTA_IP_V6_SRC), nested(ip, nl.CTA_IP_V6_DST)
 	}
 	t.source, _ = netip.AddrFromSlice(source)
+	t.dest, _ = netip.AddrFromSlice(dest)
 	proto := nested(b, nl.CTA_TUPLE_PROTO)
 	if number := nested(proto, nl.CTA_PROTO_NUM); len(number) == 1 {
 		t.protocol = number[0]

@@ -114,6 +114,44 @@ func TestConntrack(t *testing.T) {
 	}
 }
 
+// TestConntrackReload has datagrams flow while podrt's rules are away, and somebody
+// else's keep conntrack going: once the rules are back, they are translated.
+func TestConntrackReload(t *testing.T) {
+	w := newWorld(t)
+	w.outside.serve(t, "outside", 81)
+	ports := w.publish(t, w.one, "5353:80/udp")
+	flushRuleset(t)
+	const other = "table inet other { chain post { type nat hook postrouting priority srcnat; oifname nowhere masquerade; }; }"
+	nft(t, other, "-f", "-")
+	t.Cleanup(func() { nft(t, "", "delete", "table", "inet", "other") })
+	type flow struct {
+		asker
+		before, after string
+	}
+	all := []flow{
+		{newAsker(t, w.one.machine, "192.0.2.2:81"), "outside 10.87.0.2", "outside 192.0.2.1"},
+		{newAsker(t, w.one.machine, "[2001:db8::2]:81"), "outside fd00:87::2", "outside 2001:db8::1"},
+		{newAsker(t, w.outside, "192.0.2.1:5353"), "", "one 192.0.2.2"},
+		{newAsker(t, w.outside, "[2001:db8::1]:5353"), "", "one 2001:db8::2"},
+		{newAsker(t, w.two.machine, "10.87.0.2:80"), "one 10.87.0.3", "one 10.87.0.3"},
+	}
+	for _, f := range all {
+		if got, err := f.ask(); got != f.before {
+			t.Errorf("%s without rules: %q, %v; want %q", f.RemoteAddr(), got, err, f.before)
+		}
+	}
+	err := reloadRules([]*Network{w.red}, []published{{UID: "one", Network: w.red, Addresses: w.one.addrs, Ports: ports}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range all {
+		if got, err := f.ask(); got != f.after {
+			t.Errorf("%s with rules: %q, %v; want %q", f.RemoteAddr(), got, err, f.after)
+		}
+	}
+	w.unpublish(t, w.one)
+}
+
 func flows(t *testing.T, family netlink.InetFamily) []*netlink.ConntrackFlow {
 	t.Helper()
 	list, err := netlink.ConntrackTableList(netlink.ConntrackTable, family)

@@ -233,5 +233,9 @@ func reloadRules(networks []*Network, pods []published) error {
 	if err != nil {
 		return fmt.Errorf("reload rules: %w", err)
 	}
-	return nil
+	var ports []Port
+	for _, p := range pods {
+		ports = append(ports, p.Ports...)
+	}
+	return flushUntranslated(networks, ports)
 }
