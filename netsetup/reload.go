@@ -11,16 +11,16 @@ import (
 
 // Reload makes again what pods have of bridges and rules, where something else
 // has taken it: `nft flush ruleset`, a firewall that was started anew, a bridge
-// that was deleted.
+// that was deleted. What a network whose definition cannot be read has stays as it is.
 func (s *Networks) Reload() error {
 	unlock, err := s.lock()
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	used, err := s.inUse()
+	used, broken, err := s.inUse()
 	if err != nil || len(used) == 0 {
-		return err
+		return errors.Join(broken, err)
 	}
 	var others []string
 	err = withRules(func(conn *nftables.Conn) (err error) {
@@ -33,18 +33,20 @@ func (s *Networks) Reload() error {
 		return err
 	}
 	if len(others) > 0 {
-		return fmt.Errorf("reload rules: bridges %q have rules and are of no network with pods here: of another state root?", others)
+		err := fmt.Errorf("reload rules: bridges %q have rules and are of no network with pods here: of another state root?", others)
+		return errors.Join(broken, err)
 	}
 	if err := s.reloadRules(used); err != nil {
-		return err
+		return errors.Join(broken, err)
 	}
-	return s.withRtnl(func(c *rtnl) error {
+	err = s.withRtnl(func(c *rtnl) error {
 		var errs []error
 		for _, u := range used {
 			errs = append(errs, s.reloadLinks(c, u))
 		}
 		return errors.Join(errs...)
 	})
+	return errors.Join(broken, err)
 }
 
 // usedNetwork is a network that pods are attached to.
@@ -55,28 +57,28 @@ type usedNetwork struct {
 
 // inUse returns the networks that have leases, and reads no definition but theirs:
 // one that is broken is in the way of its own pods only.
-func (s *Networks) inUse() ([]usedNetwork, error) {
+func (s *Networks) inUse() (used []usedNetwork, broken, err error) {
 	names, err := readNames(filepath.Join(s.Run, "leases"))
 	if err != nil {
-		return nil, fmt.Errorf("list leases: %w", err)
+		return nil, nil, fmt.Errorf("list leases: %w", err)
 	}
 	slices.Sort(names)
-	var used []usedNetwork
 	for _, name := range names {
 		members, err := s.Members(name)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if len(members) == 0 {
 			continue
 		}
 		n, err := s.Get(name)
 		if err != nil {
-			return nil, err
+			broken = errors.Join(broken, err)
+			continue
 		}
 		used = append(used, usedNetwork{n, members})
 	}
-	return used, nil
+	return used, broken, nil
 }
 
 // ensureRules makes the rules of a network, and those of all others with their
@@ -86,7 +88,7 @@ func (s *Networks) ensureRules(n *Network) error {
 	if err != nil || !made {
 		return err
 	}
-	used, err := s.inUse()
+	used, _, err := s.inUse()
 	if err != nil {
 		return err
 	}

@@ -275,6 +275,59 @@ func TestReload(t *testing.T) {
 	}
 }
 
+// TestReloadDamaged has a definition that cannot be read keep no other network from
+// its rules.
+func TestReloadDamaged(t *testing.T) {
+	rung.Privileged(t)
+	s, _ := testNetworks(t, "a", "b", "c")
+	bad, good := create(t, s, smallNet()), create(t, s, NetworkOptions{Name: "good"})
+	attach(t, s, &Attach{UID: "a", Network: bad})
+	attach(t, s, &Attach{UID: "b", Network: good, Ports: []Port{{HostPort: 8080, ContainerPort: 80, Protocol: TCP}}})
+	whole := ruleset(t)
+	published, err := s.Rules("b")
+	if err != nil || len(published) == 0 {
+		t.Fatalf("Rules = %q, %v; want some", published, err)
+	}
+	text, err := os.ReadFile(s.definition(bad.Name))
+	if err == nil {
+		err = os.WriteFile(s.definition(bad.Name), []byte("{"), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	reload := func() {
+		t.Helper()
+		if err := s.Reload(); err == nil || !strings.Contains(err.Error(), s.definition(bad.Name)) {
+			t.Errorf("Reload = %v; want an error of %q", err, s.definition(bad.Name))
+		}
+	}
+	reload()
+	if after := ruleset(t); sorted(after) != sorted(whole) {
+		t.Errorf("rules that were whole, after Reload:\n%s\nwant\n%s", after, whole)
+	}
+	back := func(what string) {
+		t.Helper()
+		if rules, err := s.Rules("b"); err != nil || !slices.Equal(rules, published) {
+			t.Errorf("%s: rules %q, %v; want %q", what, rules, err, published)
+		}
+	}
+	flushRuleset(t)
+	reload()
+	back("Reload")
+	flushRuleset(t)
+	attach(t, s, &Attach{UID: "c", Network: good})
+	back("Attach")
+	if err := os.WriteFile(s.definition(bad.Name), text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Reload(); err != nil {
+		t.Error(err)
+	}
+	if after := ruleset(t); sorted(after) != sorted(whole) {
+		t.Errorf("rules once the definition is back:\n%s\nwant\n%s", after, whole)
+	}
+}
+
 // sorted is a ruleset without the order of its lines, which for elements of sets
 // is none.
 func sorted(rules string) string {
