@@ -93,6 +93,15 @@ func (s *Networks) ensureBridge(c *rtnl, n *Network) (index int, err error) {
 	return index, s.configureBridge(c, n, index)
 }
 
+// Of if_link.h: how many MAC addresses a bridge learns from what passes (Linux 6.7;
+// older ones learn all that come, and miss it). It has 1023 ports at most, and what
+// a pod sends can come from any address: without a limit, one pod fills the kernel's
+// memory. What is sent to others than those that are known goes to all ports.
+const (
+	iflaBrFdbMaxLearned = 49
+	maxLearned          = 8192
+)
+
 func (s *Networks) newBridge(n *Network) *nl.NetlinkRequest {
 	r := newLink(n.Bridge, unix.NLM_F_CREATE|unix.NLM_F_EXCL)
 	r.AddData(nl.NewRtAttr(unix.IFLA_ADDRESS, s.bridgeMAC(n.Name)))
@@ -101,9 +110,10 @@ func (s *Networks) newBridge(n *Network) *nl.NetlinkRequest {
 	}
 	info := nl.NewRtAttr(unix.IFLA_LINKINFO, nil)
 	info.AddRtAttr(nl.IFLA_INFO_KIND, nl.NonZeroTerminated("bridge"))
+	data := info.AddRtAttr(nl.IFLA_INFO_DATA, nil)
+	data.AddRtAttr(iflaBrFdbMaxLearned, nl.Uint32Attr(maxLearned))
 	if n.VLAN != 0 {
 		// Ports and the bridge itself get the default VLAN when they come to be.
-		data := info.AddRtAttr(nl.IFLA_INFO_DATA, nil)
 		data.AddRtAttr(nl.IFLA_BR_VLAN_FILTERING, nl.Uint8Attr(1))
 		data.AddRtAttr(nl.IFLA_BR_VLAN_DEFAULT_PVID, nl.Uint16Attr(uint16(n.VLAN)))
 	}
