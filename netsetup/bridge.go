@@ -146,6 +146,11 @@ func (s *Networks) configureBridge(c *rtnl, n *Network, index int) error {
 	if !n.Internal && n.Subnets[0].Subnet.Addr().Is4() {
 		// Published ports on 127.0.0.1: what comes from there may leave here.
 		sysctls = append(sysctls, setting{"ipv4/" + conf + "route_localnet", "1"})
+		// As ip_forward has it for all links there are when it is set; for those that
+		// come, somebody may have unset it.
+		if v, err := readSysctl("ipv4/" + conf + "forwarding"); err == nil && v == "0" {
+			sysctls = append(sysctls, setting{"ipv4/" + conf + "forwarding", "1"})
+		}
 	}
 	for _, v := range sysctls {
 		if err := writeSysctl(v.name, v.value); err != nil {

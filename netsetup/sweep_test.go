@@ -391,6 +391,30 @@ func TestForwarding(t *testing.T) {
 	}
 }
 
+// TestForwardingOfBridge has a host that forwards, but not what comes in by new links:
+// net.ipv4.conf.default.forwarding is set apart from ip_forward.
+func TestForwardingOfBridge(t *testing.T) {
+	rung.Privileged(t)
+	setSysctl(t, "ipv4/conf/default/forwarding", "0")
+	setSysctl(t, "ipv4/ip_forward", "1")
+	if err := sysctl("ipv4/conf/default/forwarding", "0"); err != nil {
+		t.Fatal(err)
+	}
+	s, _ := testNetworks(t, "a", "b")
+	n := create(t, s, smallNet())
+	attach(t, s, &Attach{UID: "a", Network: n})
+	internal := create(t, s, NetworkOptions{Name: "internal", Internal: true})
+	attach(t, s, &Attach{UID: "b", Network: internal})
+	for link, want := range map[string]string{n.Bridge: "1", internal.Bridge: "0"} {
+		if v, err := readSysctl("ipv4/conf/" + link + "/forwarding"); v != want || err != nil {
+			t.Errorf("forwarding of %s is %q, %v; want %s", link, v, err, want)
+		}
+	}
+	if v, err := readSysctl("ipv4/conf/default/forwarding"); v != "0" || err != nil {
+		t.Errorf("forwarding of new links is %q, %v; want 0 as before", v, err)
+	}
+}
+
 // flushRuleset takes all rules, as firewalls do when they start.
 func flushRuleset(t *testing.T) {
 	t.Helper()
