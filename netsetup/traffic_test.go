@@ -15,7 +15,16 @@ import (
 // TestTraffic proves each way by packets: as the bridge is by default, and where
 // it hands them to netfilter (br_netfilter), as container engines have it.
 func TestTraffic(t *testing.T) {
-	t.Run("routed", func(t *testing.T) { testTraffic(t, newWorld(t)) })
+	t.Run("routed", func(t *testing.T) {
+		w := newWorld(t)
+		for _, name := range []string{"bridge/bridge-nf-call-iptables", "bridge/bridge-nf-call-ip6tables"} {
+			// A kernel that has br_netfilter built in has it on.
+			if _, err := readSysctl(name); err == nil {
+				setSysctl(t, name, "0")
+			}
+		}
+		testTraffic(t, w)
+	})
 	t.Run("br_netfilter", func(t *testing.T) {
 		rung.Privileged(t)
 		if err := exec.Command("modprobe", "br_netfilter").Run(); err != nil {
