@@ -37,11 +37,13 @@ const localHosts = "127.0.0.1\tlocalhost\n" +
 	"ff02::1\tip6-allnodes\n" +
 	"ff02::2\tip6-allrouters\n"
 
-// hasName reports whether a hosts file maps name.
+// hasName reports whether a hosts file maps name, in whichever letter case: to
+// resolvers it is one name (RFC 4343).
 func hasName(text, name string) bool {
 	for line := range strings.Lines(text) {
 		line, _, _ = strings.Cut(line, "#")
-		if words := strings.Fields(line); len(words) > 1 && slices.Contains(words[1:], name) {
+		if words := strings.Fields(line); len(words) > 1 &&
+			slices.ContainsFunc(words[1:], func(word string) bool { return strings.EqualFold(word, name) }) {
 			return true
 		}
 	}

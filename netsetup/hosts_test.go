@@ -51,7 +51,7 @@ func TestFormatHosts(t *testing.T) {
 func TestHasName(t *testing.T) {
 	const text = "127.0.0.1\tlocalhost\n# 1.1.1.1 commented\n1.2.3.4 a.example a # tail\n"
 	for name, want := range map[string]bool{
-		"localhost": true, "a": true, "a.example": true,
+		"localhost": true, "LocalHost": true, "a": true, "A.example": true, "a.example": true,
 		"commented": false, "tail": false, "1.2.3.4": false, "example": false,
 	} {
 		if got := hasName(text, name); got != want {

@@ -15,7 +15,7 @@ func TestWriteNames(t *testing.T) {
 		{UID: "c", Names: []string{"cache"}, Addrs: []netip.Addr{addr("10.87.0.3")}},
 		{UID: "d", Addrs: []netip.Addr{addr("10.87.0.4")}},
 		{UID: "e", Names: []string{"web", "bank"}, Addrs: []netip.Addr{addr("10.87.0.5")}},
-		{UID: "f", Names: []string{"web", "tls"}, Addrs: []netip.Addr{addr("10.87.0.6")}},
+		{UID: "f", Names: []string{"Web", "LOCALHOST", "tls"}, Addrs: []netip.Addr{addr("10.87.0.6")}},
 	}
 	dir := t.TempDir()
 	if err := WriteNames(dir, "a", members); err != nil {
