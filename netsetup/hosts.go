@@ -2,8 +2,8 @@ package netsetup
 
 import (
 	"fmt"
+	"iter"
 	"net/netip"
-	"slices"
 	"strings"
 )
 
@@ -40,14 +40,27 @@ const localHosts = "127.0.0.1\tlocalhost\n" +
 // hasName reports whether a hosts file maps name, in whichever letter case: to
 // resolvers it is one name (RFC 4343).
 func hasName(text, name string) bool {
-	for line := range strings.Lines(text) {
-		line, _, _ = strings.Cut(line, "#")
-		if words := strings.Fields(line); len(words) > 1 &&
-			slices.ContainsFunc(words[1:], func(word string) bool { return strings.EqualFold(word, name) }) {
+	for mapped := range eachName(text) {
+		if strings.EqualFold(mapped, name) {
 			return true
 		}
 	}
 	return false
+}
+
+// eachName reads the names that a hosts file maps.
+func eachName(text string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for line := range strings.Lines(text) {
+			line, _, _ = strings.Cut(line, "#")
+			words := strings.Fields(line)
+			for _, name := range words[min(1, len(words)):] {
+				if !yield(name) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // formatHosts returns the file: base, then the pod's own name at each of addresses

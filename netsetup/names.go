@@ -49,11 +49,15 @@ func formatMembers(own, uid string, members []Member) string {
 		names string
 	}
 	var lines []line
+	taken := map[string]bool{}
+	for name := range eachName(own) {
+		taken[strings.ToLower(name)] = true
+	}
 	for _, m := range members {
 		if m.UID == uid {
 			continue
 		}
-		names := slices.DeleteFunc(slices.Clone(m.Names), func(name string) bool { return hasName(own, name) })
+		names := slices.DeleteFunc(slices.Clone(m.Names), func(name string) bool { return taken[strings.ToLower(name)] })
 		if len(names) == 0 {
 			continue
 		}
