@@ -77,7 +77,9 @@ func (f Files) Check() error {
 // into dir, which must exist. A file that does not exist appears with its
 // whole content. One that does exist keeps its inode, and with it the bind
 // mounts in running containers: the new content is there before the rest of
-// the old is cut off, and space for it before anything is changed.
+// the old is cut off, and space for it before anything is changed. With Files.Names,
+// a hosts file that exists is left to [WriteNames], so that names of others do not
+// go and come back.
 //
 // dir must not be writable to containers; the files may be. Calls for the same
 // dir must not run at the same time.
@@ -97,8 +99,10 @@ func writeFiles(dir string, f Files, h host) error {
 	}
 	files := []struct{ name, content string }{
 		{HostnameFile, f.Hostname + "\n"},
-		{HostsFile, hostsText},
 		{ResolvFile, resolvText},
+	}
+	if _, err := os.Lstat(filepath.Join(dir, ownHostsFile)); !f.Names || err != nil {
+		files = append(files, struct{ name, content string }{HostsFile, hostsText})
 	}
 	if f.Names {
 		// The last: whoever finds it may write the hosts file.

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -50,6 +51,21 @@ func TestWriteNames(t *testing.T) {
 		if got, err := os.ReadFile(hosts); err != nil || string(got) != step.want {
 			t.Errorf("hosts = %q, %v; want %q", got, err, step.want)
 		}
+	}
+	// Others' names do not go while the pod's own are written anew.
+	f.HostAliases[0].IP = "1.2.3.5"
+	if err := WriteFiles(dir, f); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(hosts); err != nil || string(got) != own+others {
+		t.Errorf("hosts after WriteFiles = %q, %v; want %q", got, err, own+others)
+	}
+	if err := WriteNames(dir, "a", members); err != nil {
+		t.Fatal(err)
+	}
+	want := strings.Replace(own, "1.2.3.4", "1.2.3.5", 1) + others
+	if got, err := os.ReadFile(hosts); err != nil || string(got) != want {
+		t.Errorf("hosts after WriteNames = %q, %v; want %q", got, err, want)
 	}
 	if after, err := os.Stat(hosts); err != nil || !os.SameFile(before, after) {
 		t.Errorf("the hosts file is another: %v", err)

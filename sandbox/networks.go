@@ -238,10 +238,19 @@ func (s *Store) ReloadNetworks(ctx context.Context) error {
 			}
 		}
 	}
+	// Once for each network, not for each pod: it is about all pods of it.
+	told := map[string]bool{}
+	for _, p := range pods {
+		if n := p.rec.Network; n != nil && n.Names && !told[p.rec.Spec.Network.Mode] {
+			told[p.rec.Spec.Network.Mode] = true
+			errs = append(errs, s.tellNames(nets, p.rec.Spec.Network.Mode, everybody))
+		}
+	}
 	return errors.Join(errs...)
 }
 
-// reloadFiles writes the files of a pod anew, if it is complete and still there.
+// reloadFiles writes the files of a pod anew, but for the names of other pods, if it
+// is complete and still there.
 func (p *Pod) reloadFiles(ctx context.Context) error {
 	lock, err := p.lock(ctx, unix.LOCK_EX)
 	if errors.Is(err, ErrPodNotExist) {
@@ -254,7 +263,11 @@ func (p *Pod) reloadFiles(ctx context.Context) error {
 	if !p.rec.Ready {
 		return nil
 	}
-	if err := p.writeFiles(); err != nil {
+	files, err := p.files()
+	if err == nil {
+		err = netsetup.WriteFiles(p.filesDir(), files)
+	}
+	if err != nil {
 		return fmt.Errorf("pod %q: %w", p.Name(), err)
 	}
 	return nil

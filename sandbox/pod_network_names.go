@@ -11,27 +11,32 @@ import (
 )
 
 // tellNames writes into the hosts file of each pod of a network what the others
-// are called. The error is that of the pod uid, if there is one: a container can
-// keep its own hosts file from being written, and with it no other pod from
-// coming and going. "podrt network reload" tells of each.
+// are called. The error is that of the pod uid, if there is one, or of everybody: a
+// container can keep its own hosts file from being written, and with it no other pod
+// from coming and going. "podrt network reload" tells of each.
 func (s *Store) tellNames(nets *netsetup.Networks, network, uid string) error {
-	return nets.WithMembers(network, func(members []netsetup.Member) (own error) {
+	return nets.WithMembers(network, func(members []netsetup.Member) error {
+		var errs []error
+		note := func(of string, err error) {
+			if err != nil && (uid == of || uid == everybody) {
+				errs = append(errs, err)
+			}
+		}
 		for _, m := range members {
 			p := &Pod{store: s, dir: s.podDir(m.UID), rec: podRecord{UID: m.UID}}
 			joiners, err := p.joiners()
-			if m.UID == uid {
-				own = errors.Join(own, err)
-			}
+			note(m.UID, err)
 			for _, to := range append(joiners, m.UID) {
 				p := &Pod{store: s, rec: podRecord{UID: to}}
-				if err := netsetup.WriteNames(p.filesDir(), m.UID, members); to == uid {
-					own = errors.Join(own, err)
-				}
+				note(to, netsetup.WriteNames(p.filesDir(), m.UID, members))
 			}
 		}
-		return own
+		return errors.Join(errs...)
 	})
 }
+
+// everybody is no pod's UID.
+const everybody = "*"
 
 // announce lets the other pods of its network find the pod by name, and it them.
 func (p *Pod) announce() error {
