@@ -94,7 +94,7 @@ func (s *Networks) create(o NetworkOptions) (*Network, error) {
 		MTU: o.MTU, VLAN: o.VLAN, Internal: o.Internal, Isolated: !o.Open, NoNames: o.NoNames,
 		Labels: o.Labels, Created: time.Now().UTC().Truncate(time.Second),
 	}
-	if n.Subnets, err = chooseSubnets(o, others); err != nil {
+	if n.Subnets, err = s.chooseSubnets(o, others); err != nil {
 		return nil, fmt.Errorf("network %q: %w", o.Name, err)
 	}
 	if err := n.check(); err != nil {
@@ -252,8 +252,8 @@ func (s *Networks) lock() (unlock func(), err error) {
 }
 
 // chooseSubnets returns the subnets of a new network, IPv4 first.
-func chooseSubnets(o NetworkOptions, others []*Network) ([]Subnet, error) {
-	used, err := usedPrefixes(others)
+func (s *Networks) chooseSubnets(o NetworkOptions, others []*Network) ([]Subnet, error) {
+	used, err := s.usedPrefixes(others)
 	if err != nil {
 		return nil, err
 	}

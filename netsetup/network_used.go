@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -27,26 +28,23 @@ func (u usedPrefix) clashes(p netip.Prefix) bool {
 
 // usedPrefixes returns what the networks, and the links and routes of the host,
 // have.
-func usedPrefixes(networks []*Network) ([]usedPrefix, error) {
+func (s *Networks) usedPrefixes(networks []*Network) ([]usedPrefix, error) {
 	var used []usedPrefix
 	ours := map[int]bool{}
 	for _, n := range networks {
-		for _, s := range n.Subnets {
-			used = append(used, usedPrefix{Prefix: s.Subnet, whose: fmt.Sprintf("of network %q", n.Name)})
+		for _, sub := range n.Subnets {
+			used = append(used, usedPrefix{Prefix: sub.Subnet, whose: fmt.Sprintf("of network %q", n.Name)})
 		}
-		if l, err := net.InterfaceByName(n.Bridge); err == nil {
+		// Another state root's bridge can have the same name.
+		if l, err := net.InterfaceByName(n.Bridge); err == nil && slices.Equal(l.HardwareAddr, s.bridgeMAC(n.Name)) {
 			ours[l.Index] = true
 		}
 	}
-	addrs, err := dump(func() ([]netlink.Addr, error) { return netlink.AddrList(nil, netlink.FAMILY_ALL) })
+	addrs, err := usedByLinks(ours)
 	if err != nil {
-		return nil, fmt.Errorf("list addresses of the host: %w", err)
+		return nil, err
 	}
-	for _, a := range addrs {
-		if p, ok := prefixOf(a.IPNet); ok && !ours[a.LinkIndex] && !p.Addr().IsLinkLocalUnicast() {
-			used = append(used, usedPrefix{Prefix: p.Masked(), whose: "of the host's link " + linkName(a.LinkIndex)})
-		}
-	}
+	used = append(used, addrs...)
 	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
 		routes, err := dump(func() ([]netlink.Route, error) { return netlink.RouteList(nil, family) })
 		if err != nil && !errors.Is(err, unix.EAFNOSUPPORT) {
@@ -58,6 +56,20 @@ func usedPrefixes(networks []*Network) ([]usedPrefix, error) {
 				continue
 			}
 			used = append(used, usedPrefix{Prefix: p.Masked(), whose: "a route of the host", far: r.Gw != nil || len(r.MultiPath) > 0})
+		}
+	}
+	return used, nil
+}
+
+// usedByLinks returns what the links of the host have, but those of these indexes.
+func usedByLinks(ours map[int]bool) (used []usedPrefix, err error) {
+	addrs, err := dump(func() ([]netlink.Addr, error) { return netlink.AddrList(nil, netlink.FAMILY_ALL) })
+	if err != nil {
+		return nil, fmt.Errorf("list addresses of the host: %w", err)
+	}
+	for _, a := range addrs {
+		if p, ok := prefixOf(a.IPNet); ok && !ours[a.LinkIndex] && !p.Addr().IsLinkLocalUnicast() {
+			used = append(used, usedPrefix{Prefix: p.Masked(), whose: "of the host's link " + linkName(a.LinkIndex)})
 		}
 	}
 	return used, nil

@@ -33,6 +33,9 @@ func TestTwoRoots(t *testing.T) {
 	// Nor by way of a network that only the second one has, nor its ports: what the
 	// first one has claimed is not known there.
 	other := create(t, second, NetworkOptions{Name: "other"})
+	if sub := other.Subnets[0].Subnet; sub.Overlaps(n.Subnets[0].Subnet) {
+		t.Errorf("the second one has chosen %s; want it clear of the first one's %s", sub, n.Subnets[0].Subnet)
+	}
 	for _, port := range []Port{
 		{HostPort: 8080, ContainerPort: 80, Protocol: TCP},
 		{HostIP: netip.IPv4Unspecified(), HostPort: 8080, ContainerPort: 80, Protocol: TCP},
