@@ -59,6 +59,23 @@ func TestAttachFails(t *testing.T) {
 	fail("has a link eth0 already", Attach{Netns: ns.path})
 	detach(t, s, "b")
 
+	// The host has come into the network's addresses since it was defined.
+	other := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "lan0"}}
+	if err := netlink.LinkAdd(other); err != nil {
+		t.Fatal(err)
+	}
+	if err := up("lan0", prefixes("203.0.113.66/25")...); err != nil {
+		t.Error(err)
+	}
+	fail("subnet 203.0.113.0/29 overlaps 203.0.113.0/25, of the host's link lan0", Attach{Netns: newNetns(t).path})
+	noLink(t, n.Bridge)
+	if left := ruleset(t); left != "" {
+		t.Errorf("rules are left:\n%s", left)
+	}
+	if err := netlink.LinkDel(other); err != nil {
+		t.Error(err)
+	}
+
 	bridge := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: n.Bridge}}
 	if err := netlink.LinkAdd(bridge); err != nil {
 		t.Fatal(err)

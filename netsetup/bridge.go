@@ -74,6 +74,9 @@ func (s *Networks) checkBridge(c *rtnl, n *Network) error {
 func (s *Networks) ensureBridge(c *rtnl, n *Network) (index int, err error) {
 	link, err := c.link(n.Bridge)
 	if errors.Is(err, errNoLink) {
+		if err := n.checkClear(); err != nil {
+			return 0, err
+		}
 		err = c.do(request{fmt.Sprintf("network %q: make bridge %s", n.Name, n.Bridge), s.newBridge(n)})
 		if errors.Is(err, unix.EOPNOTSUPP) && n.VLAN != 0 {
 			err = fmt.Errorf("%w: the kernel has no bridges, or they do not filter VLANs", err)

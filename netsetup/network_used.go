@@ -75,6 +75,23 @@ func usedByLinks(ours map[int]bool) (used []usedPrefix, err error) {
 	return used, nil
 }
 
+// checkClear refuses a network without a bridge where the host is in its subnets by
+// another link by now, which a bridge would cut it off from.
+func (n *Network) checkClear() error {
+	used, err := usedByLinks(nil)
+	if err != nil {
+		return fmt.Errorf("network %q: %w", n.Name, err)
+	}
+	for _, s := range n.Subnets {
+		for _, u := range used {
+			if u.Overlaps(s.Subnet) {
+				return fmt.Errorf("network %q: subnet %s overlaps %s", n.Name, s.Subnet, u)
+			}
+		}
+	}
+	return nil
+}
+
 // dumps is how often a dump is read again that the kernel calls interrupted:
 // its table changed meanwhile.
 const dumps = 10
