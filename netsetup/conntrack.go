@@ -81,23 +81,12 @@ type tuple struct {
 
 // forget deletes the connections that match.
 func forget(match func(connection) bool) error {
-	// Without conntrack there is no file.
-	count, err := os.ReadFile("/proc/sys/net/netfilter/nf_conntrack_count")
-	if err != nil || strings.TrimSpace(string(count)) == "0" {
-		return nil
-	}
-	msgs, err := connRequest(nl.IPCTNL_MSG_CT_GET, unix.NLM_F_DUMP, unix.AF_UNSPEC).Execute(unix.NETLINK_NETFILTER, 0)
-	if errors.Is(err, netlink.ErrDumpInterrupted) {
-		err = nil // new connections: not the ones that are looked for
-	}
+	msgs, err := connections(match)
 	if err != nil {
-		return fmt.Errorf("read conntrack's table: %w", err)
+		return err
 	}
 	var errs error
 	for _, m := range msgs {
-		if len(m) < nl.SizeofNfgenmsg || !match(parseConnection(m)) {
-			continue
-		}
 		req := connRequest(nl.IPCTNL_MSG_CT_DELETE, unix.NLM_F_ACK, m[0])
 		req.AddRawData(m[nl.SizeofNfgenmsg:])
 		if _, err := req.Execute(unix.NETLINK_NETFILTER, 0); err != nil && !errors.Is(err, unix.ENOENT) {
@@ -105,6 +94,25 @@ func forget(match func(connection) bool) error {
 		}
 	}
 	return errs
+}
+
+// connections returns those of conntrack's table that match, as it tells of them.
+func connections(match func(connection) bool) ([][]byte, error) {
+	// Without conntrack there is no file.
+	count, err := os.ReadFile("/proc/sys/net/netfilter/nf_conntrack_count")
+	if err != nil || strings.TrimSpace(string(count)) == "0" {
+		return nil, nil
+	}
+	msgs, err := connRequest(nl.IPCTNL_MSG_CT_GET, unix.NLM_F_DUMP, unix.AF_UNSPEC).Execute(unix.NETLINK_NETFILTER, 0)
+	if errors.Is(err, netlink.ErrDumpInterrupted) {
+		err = nil // new connections: not the ones that are looked for
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read conntrack's table: %w", err)
+	}
+	return slices.DeleteFunc(msgs, func(m []byte) bool {
+		return len(m) < nl.SizeofNfgenmsg || !match(parseConnection(m))
+	}), nil
 }
 
 func connRequest(operation, flags int, family byte) *nl.NetlinkRequest {

@@ -203,7 +203,8 @@ func TestClaimProcess(t *testing.T) {
 		t.Errorf("claimPorts of a port that is bound = %v; want a PortTakenError", err)
 	}
 
-	// Clients are at a port for a while; it is nobody's.
+	// Clients are at a port for a while; it is nobody's, unless the first rule that
+	// needs conntrack would have what they are sent go to the pod.
 	client, err := net.Dial("tcp", "127.0.0.1:8080")
 	if err != nil {
 		t.Fatal(err)
@@ -214,6 +215,16 @@ func TestClaimProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer datagrams.Close()
+	port := client.LocalAddr().(*net.TCPAddr).Port
+	_, err = s.claimPorts("pod", parse(t, fmt.Sprintf("%d:80", port)))
+	if want := fmt.Sprintf("host port %d/tcp is taken by %s", port, self); err == nil || err.Error() != want {
+		t.Errorf("claimPorts of a client's port without conntrack = %v; want %q", err, want)
+	}
+	nft(t, "table inet other { chain out { type filter hook output priority filter; ct state new counter; }; }", "-f", "-")
+	defer nft(t, "", "delete", "table", "inet", "other")
+	if _, err := client.Write([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
 	s.mustClaim(t, "pod", fmt.Sprintf("%d:80 %d:80/udp",
 		client.LocalAddr().(*net.TCPAddr).Port, datagrams.LocalAddr().(*net.UDPAddr).Port))
 }

@@ -88,8 +88,9 @@ const (
 )
 
 // checkHolder returns a [PortTakenError] for a port that cannot be bound. The
-// local port of a client's connection is not taken: its packets have an entry in
-// conntrack, and none is published.
+// local port of a client's connection is not taken as long as its packets have an
+// entry in conntrack, by which they are not looked for among published ports. It has
+// none if it is older than the first rule that needs conntrack.
 func checkHolder(p Port) error {
 	sockets := readSockets(p)
 	for _, s := range sockets {
@@ -100,7 +101,17 @@ func checkHolder(p Port) error {
 		return &PortTakenError{Port: p, PID: pid, Process: name}
 	}
 	if len(sockets) > 0 {
-		return nil
+		if p.datagrams() {
+			return nil
+		}
+		known, err := connections(func(c connection) bool {
+			return c.reply.protocol == protocolNumber(p.Protocol) && c.reply.port == p.HostPort
+		})
+		if err != nil || len(known) > 0 {
+			return err
+		}
+		pid, name := processOf(sockets[0].inode)
+		return &PortTakenError{Port: p, PID: pid, Process: name}
 	}
 	// Bound, and not listening: not in /proc/net.
 	return &PortTakenError{Port: p}
