@@ -25,10 +25,14 @@ var (
 // InUseError is that of a network that pods are attached to.
 type InUseError struct {
 	Network string
-	UIDs    []string // of the pods
+	UIDs    []string // of the pods; none if they are another state root's
+	Bridge  string   // the link that tells of those
 }
 
 func (e *InUseError) Error() string {
+	if len(e.UIDs) == 0 {
+		return fmt.Sprintf("network %q is in use by pods of another state root: link %s has its addresses", e.Network, e.Bridge)
+	}
 	return fmt.Sprintf("network %q is in use by pods %q", e.Network, e.UIDs)
 }
 
@@ -180,8 +184,13 @@ func (s *Networks) Remove(name string) error {
 		return used
 	}
 	// A killed podrt may have left them.
-	if _, err := s.removeKernel(n, ""); err != nil {
+	foreign, err := s.removeKernel(n, "")
+	if err != nil {
 		return err
+	}
+	// Others below another Run may share the definitions.
+	if foreign && verifyAddrs(n) == nil {
+		return &InUseError{Network: name, Bridge: n.Bridge}
 	}
 	if err := os.RemoveAll(s.leaseDir(name)); err != nil {
 		return fmt.Errorf("network %q: %w", name, err)

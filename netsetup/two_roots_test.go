@@ -74,3 +74,30 @@ func TestTwoRoots(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestTwoRootsShare has two state roots share their definitions: one does not remove
+// what the other one's pods are in.
+func TestTwoRootsShare(t *testing.T) {
+	rung.Privileged(t)
+	first, _ := testNetworks(t, "a")
+	second, _ := testNetworks(t)
+	second.Config = first.Config
+	n := create(t, first, smallNet())
+	attach(t, first, &Attach{UID: "a", Network: n})
+	before := ruleset(t)
+	var used *InUseError
+	err := second.Remove(n.Name)
+	if !errors.As(err, &used) || !strings.Contains(err.Error(), "another state root: link "+n.Bridge) {
+		t.Errorf("Remove of a network that another root's pod is in = %v; want InUseError", err)
+	}
+	if err := first.Reload(); err != nil {
+		t.Error(err)
+	}
+	if after := ruleset(t); sorted(after) != sorted(before) {
+		t.Errorf("the first root's rules are\n%s\nwant\n%s", after, before)
+	}
+	detach(t, first, "a")
+	if err := second.Remove(n.Name); err != nil {
+		t.Error(err)
+	}
+}
