@@ -87,7 +87,7 @@ func busyboxRoot(t *testing.T, root string) {
 	if err := os.WriteFile(filepath.Join(bin, "busybox"), busybox, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for _, applet := range []string{"cat", "echo", "env", "false", "id", "kill", "ls", "ps", "pwd", "readlink", "seq", "sh", "sleep", "stty", "test", "true", "tty", "yes"} {
+	for _, applet := range []string{"cat", "echo", "env", "false", "id", "kill", "ls", "ps", "pwd", "readlink", "sed", "seq", "sh", "sleep", "stty", "test", "true", "tty", "yes"} {
 		if err := os.Symlink("busybox", filepath.Join(bin, applet)); err != nil {
 			t.Fatal(err)
 		}

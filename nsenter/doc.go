@@ -3,7 +3,8 @@
 // its PID namespace needs none.
 //
 // Whoever links it also gets two constructors that do nothing but save time, in
-// podrt itself (grace.c) and in the inits of libcontainer (slack.c).
+// podrt itself (grace.c) and in the inits of libcontainer (slack.c), and one that
+// keeps the signals that a caller ignores from containers (disposition.c).
 //
 // # The sandbox process
 //

@@ -7,8 +7,9 @@ import (
 
 	// C constructors, which run before Go's runtime, libcontainer's first: it
 	// joins and makes the namespaces of a container. Of podrt's, one makes those
-	// of a pod, and two save time: one where a process will be moved to another
-	// cgroup (nsenter/grace.c), one in a container's init (nsenter/slack.c).
+	// of a pod, two save time: one where a process will be moved to another
+	// cgroup (nsenter/grace.c), one in a container's init (nsenter/slack.c); and
+	// one lets an init ignore no signal (nsenter/disposition.c).
 	_ "github.com/opencontainers/runc/libcontainer/nsenter"
 	_ "github.com/podrt/podrt/nsenter"
 )
