@@ -56,8 +56,10 @@ func CreateContainer(cfg ContainerConfig) (*Container, error) {
 	keep := keepsGroups(cfg.Spec.Annotations) && canKeepGroups(config.Mounts)
 	lc, err := libcontainer.Create(cfg.Root, cfg.ID, config)
 	if err != nil {
-		// Two creations at once: the second one's mkdir of the state directory.
-		if errors.Is(err, fs.ErrExist) {
+		// Two creations at once: the second one's mkdir of the state directory. The
+		// root's own can fail so, too, where a link leads nowhere.
+		var mkdir *fs.PathError
+		if errors.As(err, &mkdir) && errors.Is(err, fs.ErrExist) && mkdir.Path == filepath.Join(cfg.Root, cfg.ID) {
 			err = ErrExist
 		}
 		return nil, err

@@ -154,6 +154,10 @@ var usageRows = []row{
 			info, err := os.Stat(s.root)
 			s.must(err)
 			s.fact("mode of the root", info.Mode())
+			s.must(os.Symlink("nowhere", s.path("dangling")))
+			for _, root := range []string{s.path("dangling"), s.write("file", ""), s.path("file/below")} {
+				s.call("--root", root, "create", "c1")
+			}
 		},
 	},
 	{
