@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"time"
 
 	"github.com/opencontainers/runc/libcontainer"
@@ -55,16 +56,27 @@ func (c *Container) Annotations() map[string]string {
 // LoadContainer returns the container with that id, or ErrNotExist; a container
 // whose creation was cut short counts as not existing (see DeleteContainer).
 func LoadContainer(root, id string) (*Container, error) {
-	lc, err := libcontainer.Load(root, id)
+	lc, err := load(root, id)
 	if errors.Is(err, unix.ENODEV) || errors.Is(err, fs.ErrNotExist) {
 		// Its cgroup, which is frozen for an instant to be killed, was removed while
 		// libcontainer looked at it; that it is not there is no error.
-		lc, err = libcontainer.Load(root, id)
+		lc, err = load(root, id)
 	}
 	if err != nil {
 		return nil, err
 	}
 	return &Container{root: root, lc: lc}, nil
+}
+
+// load is libcontainer.Load, which panics where state.json is JSON and no
+// container's state: a list of all containers would end at that one.
+func load(root, id string) (_ *libcontainer.Container, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%s is not a container's state: %v", filepath.Join(root, id, "state.json"), r)
+		}
+	}()
+	return libcontainer.Load(root, id)
 }
 
 // StartInit starts the container's init, which sets the container up and then

@@ -1,7 +1,11 @@
 package sandbox
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -45,6 +49,29 @@ func TestParseStateFileOdd(t *testing.T) {
 		odd := strings.Replace(stateJSON, repl[0], repl[1], 1)
 		if got, ok := parseStateFile([]byte(odd)); ok {
 			t.Errorf("parseStateFile with %q = %+v, true; want false", repl[1], got)
+		}
+	}
+}
+
+// A state.json that is JSON and no state is an error beside the others.
+func TestListContainersWithoutState(t *testing.T) {
+	root := t.TempDir()
+	for i, text := range []string{"null", "{}", `{"config":null}`, `{"config":{"cgroups":null}}`} {
+		dir := filepath.Join(root, strconv.Itoa(i))
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "state.json"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	states, errs, err := ListContainers(root)
+	if len(states) != 0 || err != nil || len(errs) != 4 {
+		t.Fatalf("ListContainers() = %v, %v, %v; want four errors", states, errs, err)
+	}
+	for i, err := range errs {
+		if want := fmt.Sprintf("load container %d: %s/%d/state.json is not a container's state: ", i, root, i); !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("error %q; want %q…", err, want)
 		}
 	}
 }
