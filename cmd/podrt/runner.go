@@ -129,11 +129,14 @@ func (r *runner) run() (_ int, retErr error) {
 	if err != nil {
 		return -1, err
 	}
-	streams.close()
+	// Before the streams end: what the init has left behind, without a PID namespace
+	// of its own, can hold them open until it is killed.
 	if r.end != nil {
-		if err := r.end(); err != nil {
-			r.env.log.warn(err)
-		}
+		err = r.end()
+	}
+	streams.close()
+	if err != nil {
+		r.env.log.warn(err)
 	}
 	return sandbox.ExitCode(ws), nil
 }

@@ -62,6 +62,18 @@ var runRows = []row{
 		},
 	},
 	{
+		name: "orphans-with-streams",
+		says: "run ends with the init, and with it what it has left, also where that holds the streams",
+		do: func(s *session) {
+			s.configure("(sleep 3; echo late) & echo now; exit 3", withoutNamespace(specs.PIDNamespace))
+			if r := s.call("run", "c1"); r.stdout != "now\n" {
+				s.Errorf("run prints %q; want what the init has printed", r.stdout)
+			}
+			s.exists(s.root + "/c1")
+			s.exists(s.cgroupDir())
+		},
+	},
+	{
 		name: "preserved-descriptors",
 		says: "--preserve-fds counts after LISTEN_FDS; LISTEN_PID=1",
 		do: func(s *session) {
