@@ -12,6 +12,7 @@ import (
 	"github.com/opencontainers/runc/libcontainer/configs"
 	"github.com/opencontainers/runc/libcontainer/utils"
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
 
 	"github.com/podrt/podrt/cgroups"
@@ -117,7 +118,10 @@ func (c *Container) startInit(p *Process, start func(*libcontainer.Process) erro
 		_, _ = p.Wait()
 	}
 	if derr := c.lc.Destroy(); derr != nil {
-		return fmt.Errorf("%w; clean up: %w", err, derr)
+		if !gone(c.dir()) {
+			return fmt.Errorf("%w; clean up: %w", err, derr)
+		}
+		logrus.Warn(derr) // its poststop hooks failed, which keeps nothing
 	}
 	return err
 }

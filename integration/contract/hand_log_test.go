@@ -70,6 +70,12 @@ var logRows = []row{
 					}
 				}
 			}
+			s.hooksOf("exit 0", `echo "why $1" >&2; exit 3`, 0, "createRuntime", "poststop")
+			for _, verb := range []string{"run", "create"} {
+				r := s.run(s.bare("--root", s.root, verb, "c1"))
+				s.fact(verb+", standard error of two hooks", r.stderr)
+				s.fails(1, "runc "+verb+" failed: unable to start container process: error during container init: error running createRuntime hook #0: exit status 3, stdout: , stderr: why createRuntime", verb, "c1")
+			}
 			s.configure("sleep 1000")
 			s.ok("run", "-d", "c1")
 			for _, flag := range []string{"--kernel-memory", "--kernel-memory-tcp"} {
