@@ -20,9 +20,18 @@
 //	No help topic for 'x'                      ends the log's message there               runc adds a newline to the message in the log
 //	the JSON log without --debug               has the error alone, with a code           podman takes the whole log for one object
 //	a config.json or process.json not parsed   is named before the parser's words         "unexpected EOF" says nothing to a person
+//	a state.json that is no container's state  is a broken entry of list as any other     runc ends with a panic, and lists nothing
+//	standard output that cannot be written     is an error of state, list -q, events, too half an answer with exit code 0 is taken for a whole one
 //	a bad ID and bad terminal flags together   the flags are found first                  nothing is made before all is checked
 //	--preserve-fds of a few that are not there gives /dev/null for them                   runc gives descriptors of its own, /sys/fs/cgroup among them
 //	--preserve-fds of many that are not there  names the first; no state is left          runc does not count its own, and leaves its state
+//	one --additional-gids of exec              adds the group once                        runc adds it twice
+//	an annotation bundle                       is an annotation                           exec with runc looks for config.json there
+//	update -r with a null memory               leaves the memory's limits alone           runc ends with a panic
+//	a size that has too many bytes             is an error of update                      runc sets another one
+//	a --pid-file that is a directory           leaves no file behind                      runc leaves .NAME beside it, and fails ever after
+//	a limit without its controller             is named after runc's error                the kernel only says that there is no such file
+//	signals that the caller ignores            are never ignored in a container           runc sees to it too late at times
 //	an annotation dev.podrt.… that is wrong    is an error                                it is podrt's own
 //	kill c1 RTMIN+1                            is signal 35                               a superset
 //	run.oci.keep_original_groups, crun's       is an annotation                           podman writes it, for --group-add keep-groups

@@ -77,6 +77,21 @@ var execRows = []row{
 		},
 	},
 	{
+		name: "exec-with-podrt",
+		says: "(podrt) one additional group is one; annotations do not lead to another bundle",
+		do: func(s *session) {
+			if !s.podrt {
+				return
+			}
+			s.configure("exec sleep 1000", func(c *spec) { c.Annotations = map[string]string{"bundle": "/nowhere"} })
+			s.quiet("run", "-d", "c1")
+			if r := s.quiet("exec", "-g", "5", "c1", "grep", "Groups", "/proc/self/status"); r.stdout != "Groups:\t5 \n" {
+				s.Errorf("exec -g 5: %+v; want the group 5 once", r)
+			}
+			s.quiet("delete", "-f", "c1")
+		},
+	},
+	{
 		name: "exec-in-every-state",
 		says: "cannot exec in a stopped or paused container; --ignore-paused",
 		do: func(s *session) {
