@@ -76,17 +76,18 @@ climb-others:
 VM_NETWORK  := ^Test(Bandwidth|AttachKinds|SCTP|Traffic|Conntrack)$$
 
 # What controllers and another kernel make no difference to: refusals before
-# anything is made, hostile files, what comes of a caller's end, what waits most, and
-# what compares times, which emulation makes twenty of.
+# anything is made, hostile files, the order of starts and stops, what comes of a
+# caller's end, what waits most, and what compares times, which emulation makes
+# twenty of.
 # Of the peers' way there is the native rung; integration/engines/table has both.
-NATIVE_ENOUGH := ^Test(InitContainers(Fail|Hooks|Interrupted|Kept|MonitorKilled|Paused|Removed|Stopped)|Sidecar(AskedOnce|Restarts|StopInterrupted)|Bad(Bundle|Command|Exec|Flag|HostPath|ID|Join|Member|Pin|PodName|User)|Hostile|Full|ProgramFile|Counts|OCI(CreateKilled|DeleteForceDoesNotSleep)|Rootless(Lifecycle|Pods|SubordinateIDs)|Pod(Detached|Examples|HookHangs|HostnameDefault|Logs|NameAgain|Restart(BackOff|Fails|Full|Hooks|Orphans|Paused|Removed|RemovedAtOnce|Seen|StopInterrupted|Unread)|RunCannot|RunEndsWithCaller|RunInterrupt|StopAndStart|Tables)|NetworkLoopback|NetworkPorts|NetworkRuleset|NetworkCNI|CrashNetwork|CrashCNI|LeaderlessPause)|^Test/^runc$$
+NATIVE_ENOUGH := ^Test(InitContainers(Fail|Hooks|Interrupted|Kept|MonitorKilled|Paused|Removed|Stopped)?|Sidecar(AskedOnce|Restarts|StopInterrupted)|Bad(Boot|Bundle|Command|Exec|Flag|HostPath|ID|Join|Member|Pin|PodName|User)|Hostile|Full|ProgramFile|Counts|GracePeriod|TimerSlack|OCI(ConcurrentCreates|CreateKilled|DeleteForce|DeleteForceDoesNotSleep|KillWithoutInit|NoCgroupVerbs|Notify|NotifyGone)|Rootless(Lifecycle|Pods|SubordinateIDs)|Pod(ByPrefix|CreatedContainers|Detached|Examples|Exec|ForeignContainer|HookHangs|HookThatDoesNotRead|HostnameDefault|Logs|NameAgain|NetworkNotShared|NetworkOfPod|OutputLost|PinsOutliveContainers|PoststopFails|Restart(Always|BackOff|Fails|Full|Hooks|OnFailure|Orphans|Paused|Removed|RemovedAtOnce|Seen|StopInterrupted|Unread)|Run|RunCannot|RunEndsWithCaller|RunInterrupt|Stop|StopAndStart|StopSignalRealTime|Tables)|PodsAreIsolated|Network(Bandwidth|BridgeFilter|CNI|Loopback|Ports|Ruleset)|CrashNetwork|CrashCNI|Leaderless(BesideInit|Pause))|^Test/^runc$$
 
-# Left out in the VM, where they take a minute and a half: natively a kill comes at
-# every step of the sandbox process.
-NATIVE_KILLS := ^TestKill(Child|SandboxProcess)$$
+# The same of the leaves: natively a kill comes at every step of the sandbox
+# process, and an error at each of its system calls.
+NATIVE_LEAVES := ^Test(KillChild|KillSandboxProcess|CreateFails|InitReaps|RemoveDeep|SignalMany)$$
 
 test-vm: bin/podrt bin/rung bin/probe ## privileged tests in a VM with full cgroup v2
-	$(GOTEST) -p 2 -exec '$(CURDIR)/bin/rung vm' -skip '$(NATIVE_KILLS)' $(filter-out ./netsetup ./cmd/podrt-cni,$(PRIVILEGED))
+	$(GOTEST) -p 2 -exec '$(CURDIR)/bin/rung vm' -skip '$(NATIVE_LEAVES)' $(filter-out ./netsetup ./cmd/podrt-cni,$(PRIVILEGED))
 	$(GOTEST) -exec '$(CURDIR)/bin/rung vm -shards 2' -run '$(VM_NETWORK)' ./netsetup
 	PODRT_VM='-shards 2' $(GOTEST) -p 1 -timeout 30m -skip '$(NATIVE_ENOUGH)' $(CLIMBERS)
 	PODRT_VM='-systemd -shards 2' $(GOTEST) -p 1 -timeout 30m -run '^TestSystemd' -skip '^Test/^runc$$' ./integration ./integration/engines

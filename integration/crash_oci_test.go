@@ -21,7 +21,7 @@ func TestCrashContainer(t *testing.T) {
 
 	for _, c := range []crash{
 		{name: "create", target: mainProcess, args: []string{"create", "-b", bundle, "c"}, check: wantKilled, vm: true},
-		{name: "create, init", target: children, args: []string{"create", "-b", bundle, "c"}, check: wantFailed, vm: true},
+		{name: "create, init", target: children, args: []string{"create", "-b", bundle, "c"}, check: wantFailed},
 		{name: "start", target: mainProcess, prepare: created, args: []string{"start", "c"}, check: wantKilled},
 		{name: "run", target: mainProcess, args: []string{"run", "-b", ending, "c"}, check: wantKilled},
 		{name: "run, init", target: children, args: []string{"run", "-b", ending, "c"}, check: wantEnded},
