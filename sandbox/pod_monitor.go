@@ -145,17 +145,25 @@ func (p *Pod) grace() time.Duration {
 type reaper struct {
 	own     sync.Map // pid of a container's init that has not been waited for
 	held    sync.Mutex
+	once    sync.Once // for start
 	signals chan os.Signal
 	kicks   chan struct{}
 	done    chan struct{}
 }
 
 func newReaper() *reaper {
-	r := &reaper{
+	return &reaper{
 		signals: make(chan os.Signal, 1),
 		kicks:   make(chan struct{}, 1),
 		done:    make(chan struct{}),
 	}
+}
+
+// start has it reap from now on. Before the first containers run there are no
+// orphans, and a signal for each of libcontainer's children would cost their launch.
+func (r *reaper) start() { r.once.Do(r.begin) }
+
+func (r *reaper) begin() {
 	signal.Notify(r.signals, unix.SIGCHLD)
 	go func() {
 		defer close(r.done)
@@ -170,7 +178,6 @@ func newReaper() *reaper {
 			}
 		}
 	}()
-	return r
 }
 
 // hold keeps the reaper from reaping until release is called, so that children can
@@ -201,6 +208,7 @@ func (r *reaper) kick() {
 }
 
 func (r *reaper) stop() {
+	r.start()
 	signal.Stop(r.signals)
 	close(r.signals)
 	<-r.done

@@ -124,6 +124,7 @@ func (s *supervisor) launch(ctx context.Context, containers []BundleContainer) (
 		m.podOOM = ooms
 		s.reaped.add(m.proc.Pid())
 	}
+	s.reaped.start()
 	s.guard.Do(func() { go s.stopWhen(ctx) })
 	return members, nil
 }
