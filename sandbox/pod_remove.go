@@ -44,7 +44,7 @@ func (p *Pod) Remove(ctx context.Context, force bool) error {
 	}
 	defer lock.Close()
 	if force {
-		if p.rec.Spec.restartsAny() {
+		if p.rec.Spec.startsLater() {
 			_ = p.forbidRestarts() // anew: a start that had the lock until now has allowed them
 		}
 	} else {
