@@ -165,17 +165,22 @@ func (s *supervisor) lockPod(ctx context.Context) (_ *Pod, _ *os.File, retErr er
 // lock takes the pod's lock, unless the pod is stopped meanwhile: who removes it
 // has the lock, and waits for this process.
 func (s *supervisor) lock(ctx context.Context, p *Pod) (*os.File, error) {
-	stop := s.watchStop()
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := endsWith(ctx, s.watchStop())
 	defer cancel()
+	return p.lock(ctx, unix.LOCK_EX)
+}
+
+// endsWith returns a context that is cancelled with ctx, and when ch is closed.
+func endsWith(ctx context.Context, ch <-chan struct{}) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
 	go func() {
 		select {
-		case <-stop:
+		case <-ch:
 			cancel()
 		case <-ctx.Done():
 		}
 	}()
-	return p.lock(ctx, unix.LOCK_EX)
+	return ctx, cancel
 }
 
 // watchStop returns a channel that is closed when the pod is not restartable any more.

@@ -77,14 +77,7 @@ func (c *sidecars) awaitStop(ctx context.Context, ended <-chan struct{}) {
 		return
 	}
 	defer f.Close()
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := endsWith(ctx, ended)
 	defer cancel()
-	go func() {
-		select {
-		case <-ended:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
 	_ = flockWithin(ctx, f, unix.LOCK_EX)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -21,7 +22,7 @@ func (e *PodOverError) Unwrap() error { return e.error }
 // starts no container any more, and who is starting them takes that back. While a stop
 // goes on it has a shared lock on the file (flock(2)), and a start waits for that:
 // no container takes the place of one that the stop is about to end.
-func (p *Pod) stopFile() string { return p.dir + "/stopped" }
+func (p *Pod) stopFile() string { return filepath.Join(p.dir, "stopped") }
 
 // markStopped comes before anything is signalled. A container that is being started
 // at this moment runs nothing yet, or has its record already, as who starts it looks

@@ -108,7 +108,7 @@ func (e *env) podRun(b *podBundle, detach, keep bool) (int, error) {
 	if err != nil {
 		code := sandbox.StartCode(err)
 		var over *sandbox.PodOverError
-		if !keep || !errors.As(err, &over) { // what was stopped has run
+		if !keep || !errors.As(err, &over) { // it was stopped, and can be started
 			err = joinRemoval(err, p)
 		}
 		return code, errors.Join(err, out.wait())
