@@ -11,9 +11,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hookGrace is how long a hook may take of a pod that is being stopped, unless the
-// pod's own grace period is shorter. It is less than monitorGrace, and than
-// lockPatience: who removes a pod waits for its lock, which is held meanwhile.
+// hookGrace is how long a pod's hooks may take, all of them, once the pod is stopped.
+// The pod's grace period is not for them: they undo what was done outside of its
+// containers. It is less than monitorGrace, and than lockPatience: who removes a pod
+// waits for its lock, which is held meanwhile.
 const hookGrace = 5 * time.Second
 
 // boundHooks has the hooks end in that time which this process runs for the pod's
@@ -21,7 +22,7 @@ const hookGrace = 5 * time.Second
 // more. libcontainer ends none before its own timeout, if it has one. Hooks that run
 // inside of a container end with its cgroup.
 func (p *Pod) boundHooks(ctx context.Context, stop <-chan struct{}) (end func()) {
-	since, grace := bootTicks(), uint64(min(p.grace(), hookGrace)/tick)
+	since := bootTicks()
 	done, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -31,10 +32,10 @@ func (p *Pod) boundHooks(ctx context.Context, stop <-chan struct{}) (end func())
 		case <-done:
 			return
 		}
-		for {
-			p.killHooks(since, bootTicks()-grace)
+		for wait := hookGrace; ; wait = 20 * time.Millisecond { // what a killed one leaves is this process's next
 			select {
-			case <-time.After(20 * time.Millisecond): // what a killed one leaves is this process's next
+			case <-time.After(wait):
+				p.killHooks(since)
 			case <-done:
 				return
 			}
@@ -46,10 +47,10 @@ func (p *Pod) boundHooks(ctx context.Context, stop <-chan struct{}) (end func())
 	}
 }
 
-// killHooks kills this process's children that were started between the two times,
-// in clock ticks since boot, and are not in the pod's cgroup: hooks, and, as it is a
-// subreaper, what they have left.
-func (p *Pod) killHooks(since, until uint64) {
+// killHooks kills this process's children that were started since then, in clock
+// ticks since boot, and are not in the pod's cgroup: hooks, and, as it is a subreaper,
+// what they have left.
+func (p *Pod) killHooks(since uint64) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return
@@ -71,7 +72,7 @@ func (p *Pod) killHooks(since, until uint64) {
 		if len(fields) < 2 || string(fields[1]) != self {
 			continue
 		}
-		if start, err := processStartIn(pid, buf); err == nil && start >= since && start <= until {
+		if start, err := processStartIn(pid, buf); err == nil && start >= since {
 			found[pid] = start
 		}
 	}
