@@ -55,9 +55,10 @@ func UnitFor(slice, uid string) (Unit, Path, error) {
 }
 
 // Start has systemd make the unit and its cgroup p, which [UnitFor] returned,
-// with what r limits that systemd knows of. An error that is fs.ErrExist says
-// that there is such a unit already.
-func (u Unit) Start(ctx context.Context, p Path, description string, r *specs.LinuxResources) (retErr error) {
+// with what r limits that systemd knows of. When systemd stops it, what is in it has
+// grace between SIGTERM and SIGKILL. An error that is fs.ErrExist says that there is
+// such a unit already.
+func (u Unit) Start(ctx context.Context, p Path, description string, grace time.Duration, r *specs.LinuxResources) (retErr error) {
 	if err := Validate(r); err != nil {
 		return err
 	}
@@ -66,7 +67,7 @@ func (u Unit) Start(ctx context.Context, p Path, description string, r *specs.Li
 		return err
 	}
 	return u.ask(ctx, "start", func(ctx context.Context, c *dbus.Conn) error {
-		if err := u.start(ctx, c, append(u.properties(p, description), limits...)); err != nil {
+		if err := u.start(ctx, c, append(u.properties(p, description, grace), limits...)); err != nil {
 			return err
 		}
 		// systemd took the cgroup away when the command had ended, and makes it

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/coreos/go-systemd/v22/dbus"
 	gdbus "github.com/godbus/dbus/v5"
@@ -28,7 +29,7 @@ type execCommand struct {
 }
 
 // properties returns what makes a service a pod's cgroup: org.freedesktop.systemd1(5).
-func (u Unit) properties(p Path, description string) []dbus.Property {
+func (u Unit) properties(p Path, description string, grace time.Duration) []dbus.Property {
 	slice := path.Base(string(p.parent()))
 	if p.parent() == mountpoint {
 		slice = "-.slice"
@@ -46,6 +47,9 @@ func (u Unit) properties(p Path, description string) []dbus.Property {
 		// Nothing but the end of the system ends it: a container that is killed for
 		// want of memory is none of systemd's business.
 		property("OOMPolicy", "continue"),
+		// Between SIGTERM and SIGKILL, when systemd ends it. A pod's init ends by
+		// the second only, so this is how long that takes; 0 would be for ever.
+		property("TimeoutStopUSec", uint64(max(grace, time.Millisecond).Microseconds())),
 		property("DefaultDependencies", false),
 		property("Conflicts", []string{"shutdown.target"}),
 		property("Before", []string{"shutdown.target"}),

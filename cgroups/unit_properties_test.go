@@ -98,16 +98,20 @@ func TestUnitChange(t *testing.T) {
 	}
 }
 
-// TestUnitProperties: the slice is that of the path, also the root slice.
+// TestUnitProperties: the slice is that of the path, also the root slice; the grace
+// period is never 0, which is none to systemd.
 func TestUnitProperties(t *testing.T) {
 	for path, want := range map[Path]string{
 		"/sys/fs/cgroup/system.slice/podrt-u.service":      "system.slice",
 		"/sys/fs/cgroup/a.slice/a-b.slice/podrt-u.service": "a-b.slice",
 		"/sys/fs/cgroup/podrt-u.service":                   "-.slice",
 	} {
-		for _, p := range Unit("podrt-u.service").properties(path, "d") {
+		for _, p := range Unit("podrt-u.service").properties(path, "d", 0) {
 			if p.Name == "Slice" && p.Value.Value() != want {
 				t.Errorf("Slice of %s = %v; want %s", path, p.Value.Value(), want)
+			}
+			if p.Name == "TimeoutStopUSec" && p.Value.Value() != uint64(1000) {
+				t.Errorf("TimeoutStopUSec = %v; want 1000", p.Value.Value())
 			}
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestSystemdPod: systemd makes a pod's cgroup, and leaves it alone: with no
@@ -68,7 +69,12 @@ func TestSystemdPod(t *testing.T) {
 	w.fails(t, 1, []string{`cgroup parent "/podrt"`, "must be the name of a slice"}, "--systemd-cgroup", "pod", "create", "--cgroup-parent", "/podrt", "p")
 	// systemd's end of it is the pod's.
 	uid = strings.TrimSpace(w.ok(t, "--cgroup-manager", "systemd", "pod", "create", "--share", "net,pid", "p").stdout)
+	wantProperties(t, "podrt-"+uid+".service", map[string]string{"TimeoutStopUSec": "10s"}) // the pod's grace period
+	began := time.Now()
 	systemctl(t, "stop", "podrt-"+uid+".service")
+	if took := time.Since(began); took > 60*time.Second {
+		t.Errorf("systemctl stop took %v; want the pod's grace period of 10 s", took)
+	}
 	if init := w.inspect(t, "p").Init; init == nil || init.Alive {
 		t.Errorf("pod init %+v after its unit was stopped; want a dead one", init)
 	}

@@ -41,7 +41,7 @@ func (p *Pod) planCgroup() error {
 func (p *Pod) makeCgroup(ctx context.Context) error {
 	cg, limits := p.cgroup(), p.rec.Spec.Resources
 	if p.rec.CgroupUnit != "" {
-		if err := p.cgroupUnit().Start(ctx, cg, p.unitDescription(), limits); err != nil {
+		if err := p.cgroupUnit().Start(ctx, cg, p.unitDescription(), p.grace(), limits); err != nil {
 			return err
 		}
 	}
