@@ -6,10 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -17,84 +15,11 @@ import (
 	"time"
 )
 
-const (
-	// cniProgramEnv names the variable that says where podrt-cni is.
-	cniProgramEnv  = "PODRT_CNI"
-	cniProgramName = "podrt-cni"
-)
+// cniProgram is podrt-cni.
+var cniProgram = Program{Name: "podrt-cni", Env: "PODRT_CNI", Purpose: "networks of CNI"}
 
-// CNIProgram returns the path of podrt-cni: $PODRT_CNI, or the first that is
-// there of one beside podrt, one in the directory to which "make install" puts
-// it below podrt's prefix, in /usr/local/libexec/podrt, in /usr/libexec/podrt,
-// and in PATH. The error says where it was looked for.
-func CNIProgram() (string, error) {
-	exe, err := os.Executable()
-	if err != nil {
-		exe = ""
-	}
-	return cniProgram(os.Getenv(cniProgramEnv), exe, os.Args[0])
-}
-
-// cniProgram is [CNIProgram] for a podrt that is executed as argv0, and is exe
-// as /proc/self/exe has it.
-func cniProgram(env, exe, argv0 string) (string, error) {
-	if env != "" {
-		if err := executable(env); err != nil {
-			return "", fmt.Errorf("$%s: %w", cniProgramEnv, err)
-		}
-		return env, nil
-	}
-	var tried []string
-	for _, dir := range append(besides(exe, argv0), "/usr/local/libexec/podrt", "/usr/libexec/podrt") {
-		path := filepath.Join(dir, cniProgramName)
-		if slices.Contains(tried, path) {
-			continue
-		}
-		if executable(path) == nil {
-			return path, nil
-		}
-		tried = append(tried, path)
-	}
-	if path, err := exec.LookPath(cniProgramName); err == nil {
-		return path, nil
-	}
-	return "", fmt.Errorf("networks of CNI need the program %s, which is not at %q, nor in PATH; $%s can say where it is: %w",
-		cniProgramName, tried, cniProgramEnv, fs.ErrNotExist)
-}
-
-// besides returns the directories in which a program would be that was installed
-// with this one.
-func besides(exe, argv0 string) []string {
-	if strings.HasPrefix(exe, "/memfd:") || strings.HasSuffix(exe, " (deleted)") || exe == "" {
-		// A sealed copy of podrt, or one that was replaced: it still has its
-		// name in its arguments.
-		path, err := exec.LookPath(argv0)
-		if err == nil {
-			path, err = filepath.Abs(path)
-		}
-		if err == nil {
-			path, err = filepath.EvalSymlinks(path)
-		}
-		if err != nil {
-			return nil
-		}
-		exe = path
-	}
-	dir := filepath.Dir(exe)
-	return []string{dir, filepath.Join(filepath.Dir(dir), "libexec", "podrt")}
-}
-
-// executable returns why path is no program.
-func executable(path string) error {
-	st, err := os.Stat(path)
-	if err != nil {
-		return err
-	}
-	if !st.Mode().IsRegular() || st.Mode()&0o111 == 0 {
-		return &os.PathError{Op: "execute", Path: path, Err: syscall.EACCES}
-	}
-	return nil
-}
+// CNIProgram returns the path of podrt-cni.
+func CNIProgram() (string, error) { return cniProgram.Find() }
 
 // cniGrace is how much longer than its plugins podrt-cni may take.
 const cniGrace = 10 * time.Second
@@ -178,7 +103,7 @@ func CNISuffixes() []string { return []string{".conflist", ".conf", ".json"} }
 // check reports what is missing in an answer without an error.
 func (a *CNIAnswer) check(op string) error {
 	if op == CNIAdd && a.Interface == nil || op == CNIFind && len(a.Networks) != 1 {
-		return fmt.Errorf("%s %s: the answer is not whole", cniProgramName, op)
+		return fmt.Errorf("%s %s: the answer is not whole", cniProgram.Name, op)
 	}
 	return nil
 }

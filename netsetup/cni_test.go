@@ -62,14 +62,14 @@ func TestCNIProgram(t *testing.T) {
 		{"nowhere", "", alone, "podrt", "", `networks of CNI need the program podrt-cni, which is not at ["` + dir + `/alone/podrt-cni" "` + dir + `/libexec/podrt/podrt-cni" "/usr/local/`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := cniProgram(tt.env, tt.exe, tt.argv0)
+			got, err := cniProgram.find(tt.env, tt.exe, tt.argv0)
 			if got != tt.want || (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
 				t.Errorf("%q, %v; want %q, %q", got, err, tt.want, tt.err)
 			}
 		})
 	}
 	inPath := script(t, dir+"/path/podrt-cni", "")
-	if got, err := cniProgram("", alone, "podrt"); err != nil || got != inPath {
+	if got, err := cniProgram.find("", alone, "podrt"); err != nil || got != inPath {
 		t.Errorf("in PATH: %q, %v; want %q", got, err, inPath)
 	}
 }
