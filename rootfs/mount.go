@@ -15,7 +15,7 @@ const maxStack = 64
 
 // MountError reports a mount operation that the kernel refused.
 type MountError struct {
-	Op     string // the system call: "mount", "umount2", "open_tree" or "move_mount"
+	Op     string // the system call: "mount", "umount2", "open_tree", "move_mount" or "mount_setattr"
 	Source string
 	Target string
 	FSType string

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -36,7 +37,23 @@ func Overlay(lower, dir string) (merged string, retErr error) {
 	if err := unix.Fstat(int(l.Fd()), &st); err != nil {
 		return "", &os.PathError{Op: "fstat", Path: lower, Err: err}
 	}
+	return newOverlay(dir, func(o overlay) error {
+		if err := o.own(&st); err != nil {
+			return err
+		}
+		return o.mount([]string{lower})
+	})
+}
 
+// overlay is the directory of an overlay, with upper, work and merged in it.
+type overlay string
+
+func (o overlay) upper() string  { return string(o) + "/upper" }
+func (o overlay) work() string   { return string(o) + "/work" }
+func (o overlay) merged() string { return string(o) + "/merged" }
+
+// newOverlay makes dir, and has fill mount something on dir/merged.
+func newOverlay(dir string, fill func(overlay) error) (merged string, retErr error) {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
 		return "", err
 	}
@@ -48,43 +65,67 @@ func Overlay(lower, dir string) (merged string, retErr error) {
 			retErr = errors.Join(retErr, RemoveOverlay(dir))
 		}
 	}()
-	upper, work, merged := dir+"/upper", dir+"/work", dir+"/merged"
-	for _, d := range []string{upper, work, merged} {
+	o := overlay(dir)
+	for _, d := range []string{o.upper(), o.work(), o.merged()} {
 		if err := os.Mkdir(d, 0o700); err != nil {
 			return "", err
 		}
 	}
-	// The root of the mount has upper's owner and mode, not lower's.
-	if err := os.Chown(upper, int(st.Uid), int(st.Gid)); err != nil {
+	if err := fill(o); err != nil {
 		return "", err
 	}
-	if err := unix.Chmod(upper, st.Mode&0o7777); err != nil {
-		return "", &os.PathError{Op: "chmod", Path: upper, Err: err}
-	}
+	return o.merged(), nil
+}
 
-	data := overlayOptions(lower, upper, work)
-	if len(data) > os.Getpagesize()-len(",volatile\x00") {
-		// mount(2) takes one page of options. Give descriptors instead, at
-		// the price of a mount table that does not tell the paths.
-		var fds [3]string
-		for i, path := range []string{lower, upper, work} {
+// own gives the root of the mount, which has upper's, the owner and mode of the
+// topmost lower directory.
+func (o overlay) own(lower *unix.Stat_t) error {
+	if err := os.Chown(o.upper(), int(lower.Uid), int(lower.Gid)); err != nil {
+		return err
+	}
+	if err := unix.Chmod(o.upper(), lower.Mode&0o7777); err != nil {
+		return &os.PathError{Op: "chmod", Path: o.upper(), Err: err}
+	}
+	return nil
+}
+
+// mount mounts the overlay of lowers, topmost first.
+func (o overlay) mount(lowers []string) error {
+	data := overlayOptions(lowers, o.upper(), o.work())
+	if len(data) > maxOptions() {
+		// Give descriptors instead, at the price of a mount table that does not tell
+		// the paths.
+		paths := append(slices.Clone(lowers), o.upper(), o.work())
+		for i, path := range paths {
 			f, err := openPath(path, unix.O_DIRECTORY)
 			if err != nil {
-				return "", &os.PathError{Op: "open", Path: path, Err: err}
+				return &os.PathError{Op: "open", Path: path, Err: err}
 			}
 			defer func() { _ = f.Close() }()
-			fds[i] = "/proc/self/fd/" + strconv.Itoa(int(f.Fd()))
+			paths[i] = "/proc/self/fd/" + strconv.Itoa(int(f.Fd()))
 		}
-		data = overlayOptions(fds[0], fds[1], fds[2])
+		n := len(lowers)
+		data = overlayOptions(paths[:n], paths[n], paths[n+1])
+		if len(data) > maxOptions() {
+			return fmt.Errorf("%d lower directories: their names take %d bytes; mount(2) takes %d", n, len(data), maxOptions())
+		}
 	}
-	err = mount("overlay", merged, "overlay", 0, data+",volatile")
+	return mountOverlay(o.merged(), data, o.upper())
+}
+
+// maxOptions is how long an overlay's options can be: mount(2) takes one page.
+func maxOptions() int { return os.Getpagesize() - len(",volatile\x00") }
+
+// mountOverlay mounts an overlay, volatile where the kernel can.
+func mountOverlay(target, data, upper string) error {
+	err := mount("overlay", target, "overlay", 0, data+",volatile")
 	if errors.Is(err, unix.EINVAL) {
-		err = mount("overlay", merged, "overlay", 0, data)
+		err = mount("overlay", target, "overlay", 0, data)
 	}
 	if err != nil {
-		return "", explainOverlay(err, upper)
+		return explainOverlay(err, upper)
 	}
-	return merged, nil
+	return nil
 }
 
 // RemoveOverlay unmounts the overlay that Overlay made or began to make in
@@ -95,7 +136,7 @@ func RemoveOverlay(dir string) error {
 
 // overlayOptions returns the mount options, in which "\", "," and ":" (it
 // separates the lower layers) are escaped.
-func overlayOptions(lower, upper, work string) string {
+func overlayOptions(lowers []string, upper, work string) string {
 	escape := func(path string) string {
 		var s strings.Builder
 		for i := range len(path) {
@@ -106,7 +147,14 @@ func overlayOptions(lower, upper, work string) string {
 		}
 		return s.String()
 	}
-	return "lowerdir=" + escape(lower) + ",upperdir=" + escape(upper) + ",workdir=" + escape(work)
+	var lower strings.Builder
+	for i, l := range lowers {
+		if i > 0 {
+			lower.WriteByte(':')
+		}
+		lower.WriteString(escape(l))
+	}
+	return "lowerdir=" + lower.String() + ",upperdir=" + escape(upper) + ",workdir=" + escape(work)
 }
 
 // explainOverlay adds the usual reason why the kernel's answer is EINVAL.

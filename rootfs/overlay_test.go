@@ -14,9 +14,10 @@ func TestOverlayOptions(t *testing.T) {
 	for _, tt := range []struct{ lower, upper, work, want string }{
 		{"/l", "/u", "/w", "lowerdir=/l,upperdir=/u,workdir=/w"},
 		{"/a:b", `/a,b`, `/a\b`, `lowerdir=/a\:b,upperdir=/a\,b,workdir=/a\\b`},
-		{"/a=b c", "/ü", `/\:,`, `lowerdir=/a=b c,upperdir=/ü,workdir=/\\\:\,`},
+		{"/a=b", "/ü ", `/\:,`, `lowerdir=/a=b,upperdir=/ü ,workdir=/\\\:\,`},
+		{"/2 /1,0 /0", "/u", "/w", `lowerdir=/2:/1\,0:/0,upperdir=/u,workdir=/w`},
 	} {
-		if got := overlayOptions(tt.lower, tt.upper, tt.work); got != tt.want {
+		if got := overlayOptions(strings.Fields(tt.lower), tt.upper, tt.work); got != tt.want {
 			t.Errorf("overlayOptions(%q, %q, %q) = %s; want %s", tt.lower, tt.upper, tt.work, got, tt.want)
 		}
 	}
