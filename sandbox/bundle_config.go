@@ -16,11 +16,14 @@ import (
 // Unknown fields are ignored, as the OCI runtime specification demands. What is
 // refused: what is not readable as the specification has it, what a container
 // cannot do without, and what the pod decides.
-func parseMemberConfig(file string, data []byte, pod *PodSpec) (*specs.Spec, error) {
+func parseMemberConfig(file string, data []byte, pod *PodSpec, c PodContainer) (*specs.Spec, error) {
 	ps := problems{file: file}
 	config := new(specs.Spec)
 	if decodeJSON(&ps, data, maxConfigJSON, jsonOCI, config) {
 		validateMemberConfig(&ps, config, pod)
+		if c.Image != "" {
+			validateImageRoot(&ps, config.Root)
+		}
 	}
 	if err := ps.err(); err != nil {
 		return nil, err

@@ -45,7 +45,7 @@ func TestParseMemberConfig(t *testing.T) {
 		{"later version", pod, strings.Replace(smallConfig, "1.0.2", "1.99.0-rc.1+x", 1)},
 		{"any value", pod, configWith(`"windows": {"layerFolders": [], "credentialSpec": [{}]}`)},
 	} {
-		got, err := parseMemberConfig("config.json", []byte(c.in), c.pod)
+		got, err := parseMemberConfig("config.json", []byte(c.in), c.pod, PodContainer{})
 		if err != nil {
 			t.Errorf("%s: parseMemberConfig(%s): %v", c.name, c.in, err)
 			continue
@@ -147,7 +147,7 @@ hooks.poststart[0].path: "e": must be an absolute path
 hooks.poststop[0].path: "../f": must be an absolute path`,
 		},
 	} {
-		got, err := parseMemberConfig("config.json", []byte(c.in), c.pod)
+		got, err := parseMemberConfig("config.json", []byte(c.in), c.pod, PodContainer{})
 		if got != nil || err == nil {
 			t.Errorf("%s: parseMemberConfig(%s) = %+v, %v; want an error", c.name, c.in, got, err)
 			continue

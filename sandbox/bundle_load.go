@@ -72,7 +72,7 @@ func LoadPodBundle(dir string) (*PodBundle, error) {
 	for i, c := range own {
 		rel := filepath.Join("containers", c.Name)
 		b.Containers[i] = BundleContainer{Name: c.Name, Dir: filepath.Join(abs, rel)}
-		wg.Go(func() { b.Containers[i].Config, errs[i] = loadMemberConfig(root, rel, spec) })
+		wg.Go(func() { b.Containers[i].Config, errs[i] = loadMemberConfig(root, rel, spec, c) })
 	}
 	wg.Wait()
 	if err := errors.Join(errs...); err != nil {
@@ -81,11 +81,15 @@ func LoadPodBundle(dir string) (*PodBundle, error) {
 	return b, nil
 }
 
-// CheckRoots verifies that the root file system of every container is there, a
-// directory inside the container's bundle. All that is wrong is reported.
+// CheckRoots verifies that the root file system of every container that is not of
+// an image is there, a directory inside the container's bundle. All that is wrong is
+// reported.
 func (b *PodBundle) CheckRoots() error {
 	errs := make([]error, len(b.Containers))
 	for i, c := range b.Containers {
+		if pc := b.Spec.container(c.Name); pc != nil && pc.Image != "" {
+			continue
+		}
 		_, errs[i] = rootfs.Root(c.Dir, c.Config.Root.Path)
 	}
 	return errors.Join(errs...)
@@ -93,7 +97,7 @@ func (b *PodBundle) CheckRoots() error {
 
 // loadMemberConfig reads the config.json of the container whose bundle is rel
 // below root.
-func loadMemberConfig(root *os.File, rel string, pod *PodSpec) (*specs.Spec, error) {
+func loadMemberConfig(root *os.File, rel string, pod *PodSpec, c PodContainer) (*specs.Spec, error) {
 	// Apart, so that a missing directory is not reported as a missing file.
 	dir, err := openBeneath(root, rel, unix.O_PATH|unix.O_DIRECTORY)
 	if err != nil {
@@ -105,7 +109,7 @@ func loadMemberConfig(root *os.File, rel string, pod *PodSpec) (*specs.Spec, err
 	if err != nil {
 		return nil, fmt.Errorf("open container bundle: %w", err)
 	}
-	return parseMemberConfig(filepath.Join(root.Name(), file), data, pod)
+	return parseMemberConfig(filepath.Join(root.Name(), file), data, pod, c)
 }
 
 // errLeavesBundle is a path that a symbolic link leads out of its bundle.

@@ -261,8 +261,13 @@ type PodContainer struct {
 	// means RestartOnFailure for an init container.
 	RestartPolicy string `json:"restartPolicy,omitempty"`
 	// Overlay puts the root file system under an overlay, so that the bundle
-	// stays unchanged. Default: false.
+	// stays unchanged. Default: false. Not together with Image.
 	Overlay bool `json:"overlay,omitempty"`
+	// Image is the digest of an image in the store of the library root (`podrt
+	// image`), sha256: and 64 hexadecimal digits. The root file system is an overlay
+	// of its layers then; config.json's root.path has to be "rootfs", and nothing need
+	// be there. Default: the root file system is in the bundle.
+	Image string `json:"image,omitempty"`
 	// VolumeMounts are the pod's volumes that the container sees.
 	VolumeMounts []VolumeMount `json:"volumeMounts,omitempty"`
 }

@@ -93,6 +93,7 @@ func (s *PodSpec) validateContainers(ps *problems) {
 			if c.RestartPolicy != "" {
 				validatePolicy(ps, at+".restartPolicy", c.RestartPolicy)
 			}
+			c.validateImage(ps, at)
 			validateMounts(ps, at+".volumeMounts", c.VolumeMounts, volumes)
 		}
 	}

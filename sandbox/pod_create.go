@@ -41,6 +41,13 @@ func (s *Store) CreatePod(ctx context.Context, spec *PodSpec, bundle *PodBundle)
 		if err := bundle.CheckRoots(); err != nil {
 			return nil, err
 		}
+		if spec.usesImages() {
+			images, err := s.holdImages(spec)
+			if err != nil {
+				return nil, err
+			}
+			defer images.Close()
+		}
 		p.rec.Bundle, p.bundle = bundle.Dir, bundle
 	}
 	if err := s.prepare(); err != nil {

@@ -210,6 +210,25 @@ func (p *Pod) overlayDir(name string) string {
 	return filepath.Join(p.libDir(), "containers", name)
 }
 
+// memberRoot returns the directory that is a container's root, and mounts it, if it
+// is an overlay.
+func (p *Pod) memberRoot(bc BundleContainer, pc *PodContainer) (root string, err error) {
+	dir := p.overlayDir(bc.Name)
+	if pc.Image != "" {
+		root, err = p.imageRoot(pc.Image, dir)
+	} else {
+		root, err = rootfs.Root(bc.Dir, bc.Config.Root.Path)
+		if err != nil || !pc.Overlay {
+			return root, err
+		}
+		root, err = rootfs.Overlay(root, dir)
+	}
+	if err != nil {
+		return "", err
+	}
+	return root, p.admit(dir)
+}
+
 // containerSpec is the OCI spec of one of the pod's own containers, as it runs.
 func (p *Pod) containerSpec(bc BundleContainer) (*specs.Spec, error) {
 	spec := bc.Config
@@ -217,17 +236,9 @@ func (p *Pod) containerSpec(bc BundleContainer) (*specs.Spec, error) {
 	if pc == nil {
 		return nil, fmt.Errorf("container %q is not in the pod's specification", bc.Name)
 	}
-	root, err := rootfs.Root(bc.Dir, spec.Root.Path)
+	root, err := p.memberRoot(bc, pc)
 	if err != nil {
 		return nil, err
-	}
-	if pc.Overlay {
-		if root, err = rootfs.Overlay(root, p.overlayDir(bc.Name)); err != nil {
-			return nil, err
-		}
-		if err := p.admit(p.overlayDir(bc.Name)); err != nil {
-			return nil, err
-		}
 	}
 	spec.Root.Path = root
 	if err := p.join(spec, bc.Name, pc.VolumeMounts); err != nil {

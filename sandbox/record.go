@@ -22,21 +22,25 @@ import (
 // rather than guessed at. What knows the first only must not remove pods of
 // engines or of systemd: it would take their cgroups for podrt's. What knows the
 // second only would leave a pod's place in a network; who the third, would stop
-// a pod whose monitor then starts it again; and who the fourth, does not know of
-// init containers, and what restarts at all.
+// a pod whose monitor then starts it again; who the fourth, does not know of
+// init containers, and what restarts at all; and who the sixth, would look for a
+// container's root in its bundle that is an image.
 const (
 	recordVersion         = 1
 	recordVersionOwners   = 2
 	recordVersionNetworks = 3
 	recordVersionRestarts = 4
 	recordVersionRoles    = 5
-	recordVersionLast     = recordVersionRoles
+	recordVersionImages   = 7
+	recordVersionLast     = recordVersionImages
 )
 
 // version is the format that the record needs.
 func (r *podRecord) version() int {
 	own := func(c PodContainer) bool { return c.RestartPolicy != "" }
 	switch {
+	case r.Spec.usesImages():
+		return recordVersionImages
 	case len(r.Spec.InitContainers) > 0 || slices.ContainsFunc(r.Spec.Containers, own):
 		return recordVersionRoles
 	case r.Spec.restartsAny():
