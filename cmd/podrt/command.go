@@ -26,6 +26,8 @@ type command struct {
 	starts func(*env, error) error
 	run    func(e *env, args []string) error
 	sub    []*command
+
+	elsewhere bool // it is podrt-kube's: see elsewhere.go
 }
 
 // asItIs is starts of a verb whose errors have no prefix.
@@ -106,6 +108,9 @@ func (e *env) dispatch(table []*command, path string, args []string) error {
 	c := find(table, args[0])
 	if c == nil {
 		return noTopic(args[0])
+	}
+	if c.elsewhere {
+		return e.executeElsewhere(args...)
 	}
 	path += " " + c.name
 	if c.sub != nil {

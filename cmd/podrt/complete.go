@@ -19,6 +19,9 @@ func completeCommand() *command {
 		hidden: true,
 		max:    -1, inOrder: true,
 		run: func(e *env, args []string) error {
+			if verb := e.elsewhere(args); verb != nil {
+				return e.executeElsewhere(append([]string{completeVerb, "--"}, verb...)...)
+			}
 			c := e.complete(args)
 			fmt.Fprintln(e.stdout, c.paths)
 			for _, w := range c.words {

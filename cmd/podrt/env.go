@@ -76,7 +76,7 @@ func (e *env) globalFlags(f *flags) {
 	f.String(&o.rootless, "rootless", "ignore cgroup permission errors ('true', 'false', or 'auto')")
 	f.Bool(&o.enginePods, "engine-pods", "keep a pod for the containers of an engine's sandbox, by their annotations; --engine-pods=false makes plain containers of them (default true)")
 	f.String(&o.podRoot, "pod-root", "root directory for storage of pod state (this should be located in tmpfs)")
-	f.String(&o.libRoot, "lib-root", "directory for the volumes of pods")
+	f.String(&o.libRoot, "lib-root", "directory for images and the volumes of pods")
 	f.String(&o.logRoot, "log-root", "directory for the logs of detached pods")
 }
 

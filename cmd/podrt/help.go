@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 )
@@ -91,6 +92,9 @@ func (e *env) help(table []*command, path string, args []string, whole func()) e
 	c := find(table, args[0])
 	if c == nil {
 		return noTopic(args[0])
+	}
+	if c.elsewhere {
+		return e.executeElsewhere(append(slices.Clone(args), "--help")...)
 	}
 	path += " " + c.name
 	if c.sub != nil {

@@ -89,7 +89,7 @@ func (p manPage) podrt(global *flags) {
 func (p manPage) verb(path string, c *command) {
 	p.header(strings.ReplaceAll(path, " ", "-"), c.usage)
 	synopsis, meaning, _ := strings.Cut(c.args, "\n")
-	if c.sub != nil {
+	if c.sub != nil || c.elsewhere {
 		synopsis = "command [command options] [arguments...]"
 	} else {
 		synopsis = "[command options] " + synopsis
@@ -111,10 +111,12 @@ func (p manPage) verb(path string, c *command) {
 	}
 	p.text(c.about)
 	p.text(meaning)
-	if c.sub != nil {
+	switch {
+	case c.elsewhere:
+	case c.sub != nil:
 		p.section("COMMANDS")
 		p.commands(c.sub, path)
-	} else {
+	default:
 		p.section("OPTIONS")
 		f := newFlags()
 		if c.flags != nil {
@@ -259,7 +261,7 @@ NOTIFY_SOCKET: socket of a service manager; the container is given one, and its 
 LISTEN_FDS: number of descriptors from 3 on that the container is given`
 
 const manFiles = `/run/podrt: state of pods and containers; what is here is gone after a reboot
-/var/lib/podrt: the volumes of pods
+/var/lib/podrt: images, and the volumes of pods
 /var/log/podrt: output of the containers of pods that run in the background`
 
 const manExample = `    # podrt spec --bundle bundle
