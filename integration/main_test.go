@@ -15,10 +15,11 @@ const (
 	binEnv   = "PODRT_BIN"
 	probeEnv = "PODRT_PROBE"
 	cniEnv   = "PODRT_CNI"
+	kubeEnv  = "PODRT_KUBE"
 )
 
 func TestMain(m *testing.M) {
-	rung.Main(m, map[string]string{binEnv: "bin/podrt", probeEnv: "bin/probe", cniEnv: "bin/podrt-cni", peerEnv: "bin/tools/runc"})
+	rung.Main(m, map[string]string{binEnv: "bin/podrt", probeEnv: "bin/probe", cniEnv: "bin/podrt-cni", kubeEnv: "bin/podrt-kube", peerEnv: "bin/tools/runc"})
 }
 
 // TestOnTheRung is the least privileged test: it says which kernel the others

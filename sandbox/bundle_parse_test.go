@@ -110,7 +110,8 @@ func zeroField(v reflect.Value, path string) string {
 					break
 				}
 			}
-			if missing != "" && !strings.HasSuffix(missing, ".ContainerID") {
+			// An image by its digest is not there before somebody makes it.
+			if missing != "" && !strings.HasSuffix(missing, ".ContainerID") && !strings.HasSuffix(missing, "ontainers[].Image") {
 				return missing
 			}
 		}

@@ -112,7 +112,14 @@ func (s *Store) checkPlatform(ctx context.Context, w *work, src *source, want v1
 	if err != nil {
 		return fmt.Errorf("configuration: %w", err)
 	}
-	if got := c.Platform(); got != nil && !got.Satisfies(want) {
+	got := c.Platform()
+	if got == nil {
+		return nil
+	}
+	if got.Variant == "" { // many do not say
+		want.Variant = ""
+	}
+	if !got.Satisfies(want) {
 		return fmt.Errorf("is for %s, not %s", got, want)
 	}
 	return nil

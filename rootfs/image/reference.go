@@ -3,6 +3,8 @@ package image
 import (
 	"cmp"
 	"fmt"
+	"net"
+	"strconv"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -55,7 +57,7 @@ func parseReference(s string) (reference, error) {
 func (r reference) check() error {
 	// With this domain, as localhost would not be taken for one.
 	base := "registry.invalid/" + r.path
-	if _, err := name.NewRegistry(r.domain, name.StrictValidation); err != nil {
+	if err := checkDomain(r.domain); err != nil {
 		return err
 	}
 	if _, err := name.NewTag(base+":"+r.tag, name.StrictValidation); err != nil {
@@ -71,6 +73,30 @@ func (r reference) check() error {
 	}
 	_, err := name.NewDigest(base+"@"+r.digest, name.StrictValidation)
 	return err
+}
+
+// checkDomain refuses what is no HOST or HOST:PORT.
+func checkDomain(domain string) error {
+	host := domain
+	if strings.Contains(domain, ":") {
+		var port string
+		var err error
+		if host, port, err = net.SplitHostPort(domain); err != nil {
+			return err
+		}
+		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+			return fmt.Errorf("registry %q: port %q is no number up to 65535", domain, port)
+		}
+	}
+	if net.ParseIP(host) != nil {
+		return nil
+	}
+	for label := range strings.SplitSeq(strings.ToLower(host), ".") {
+		if strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" || strings.Trim(label, "-") != label || label == "" {
+			return fmt.Errorf("registry %q: is no host name", domain)
+		}
+	}
+	return nil
 }
 
 // String is the full name, with everything that was left out.

@@ -50,7 +50,8 @@ func (s *Store) make(libRoot string) error {
 			return err
 		}
 	}
-	// The file is the same for all: https://github.com/opencontainers/image-spec/blob/main/image-layout.md.
+	// https://github.com/opencontainers/image-spec/blob/main/image-layout.md has it the
+	// same for all.
 	file := filepath.Join(s.layoutDir(), "oci-layout")
 	if _, err := os.Lstat(file); !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -60,6 +61,13 @@ func (s *Store) make(libRoot string) error {
 		return err
 	}
 	defer lock.Close()
+	ix, err := s.readIndex() // that of another process, by now
+	if err == nil {
+		err = s.writeIndex(ix)
+	}
+	if err != nil {
+		return err
+	}
 	return writeFile(file, []byte(`{"imageLayoutVersion": "1.0.0"}`))
 }
 
