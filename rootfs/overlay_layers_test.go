@@ -106,6 +106,7 @@ func userNamespace(t *testing.T, first int) *os.File {
 // in what is copied up, and nothing is left of the mounts on the way.
 func TestOverlayLayersMapped(t *testing.T) {
 	rung.Privileged(t)
+	rung.NeedKernel(t, "6.3", "idmapped mounts of tmpfs, on which this test is")
 	const first = 100000
 	users := userNamespace(t, first)
 	self, err := os.Readlink("/proc/self/ns/mnt")

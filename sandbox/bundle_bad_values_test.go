@@ -57,6 +57,21 @@ userNamespace.uidMappings[1].hostID: 1: range overlaps that of entry 0`, schemaA
 			`userNamespace.uidMappings: 341 entries: must be at most 340`, schemaRefuses,
 		},
 
+		// Images.
+		{
+			"images that are no digests",
+			podWith(`"initContainers": [{"name": "a", "image": "busybox"}], "containers": [{"name": "b", "image": "sha256:12"},
+				{"name": "c", "image": "sha256:` + strings.Repeat("A", 64) + `"}, {"name": "d", "image": "sha512:` + strings.Repeat("a", 128) + `"}]`),
+			`initContainers[0].image: "busybox": must be the digest of an image: sha256: and 64 hexadecimal digits, in lower case
+containers[0].image: "sha256:12": must be the digest of an image: sha256: and 64 hexadecimal digits, in lower case
+containers[1].image: "sha256:` + strings.Repeat("A", 64) + `": must be the digest of an image: sha256: and 64 hexadecimal digits, in lower case
+containers[2].image: "sha512:` + strings.Repeat("a", 89) + `…": must be the digest of an image: sha256: and 64 hexadecimal digits, in lower case`, schemaRefuses,
+		},
+		{
+			"image with an overlay",
+			podWith(`"containers": [{"name": "a", "overlay": true, "image": "sha256:` + strings.Repeat("a", 64) + `"}]`),
+			`containers[0].overlay: true: must not be set: with an image there is one anyway`, schemaAccepts,
+		},
 		// Network.
 		{
 			"network mode",

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"encoding/json"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -56,6 +57,26 @@ func TestParseMemberConfig(t *testing.T) {
 		}
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: parseMemberConfig(%s) = %+v; want %+v", c.name, c.in, got, want)
+		}
+	}
+}
+
+// TestParseMemberConfigOfImage: the root is the image's, and config.json must not
+// look as if it were another.
+func TestParseMemberConfigOfImage(t *testing.T) {
+	pod := mustPodSpec(t, podWith(`"containers": []`))
+	image := PodContainer{Image: "sha256:" + strings.Repeat("a", 64)}
+	if _, err := parseMemberConfig("config.json", []byte(smallConfig), pod, image); err != nil {
+		t.Errorf("root.path rootfs: %v", err)
+	}
+	for path, want := range map[string]string{
+		"root": `config.json: root.path: "root": must be "rootfs": the container's root is its image (pod.json: image)`,
+		"":     `config.json: root.path: required`,
+		"/srv": `config.json: root.path: "/srv": must be a relative path that stays in the container's bundle`,
+	} {
+		in := strings.Replace(smallConfig, `"rootfs"`, strconv.Quote(path), 1)
+		if _, err := parseMemberConfig("config.json", []byte(in), pod, image); err == nil || err.Error() != want {
+			t.Errorf("root.path %q: %v; want %s", path, err, want)
 		}
 	}
 }

@@ -109,10 +109,10 @@ func (e *env) dispatch(table []*command, path string, args []string) error {
 	if c == nil {
 		return noTopic(args[0])
 	}
-	if c.elsewhere {
-		return e.executeElsewhere(args...)
-	}
 	path += " " + c.name
+	if c.elsewhere {
+		return e.runElsewhere(c, path, args)
+	}
 	if c.sub != nil {
 		return e.group(c, path, args[1:])
 	}

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 )
 
@@ -20,7 +22,9 @@ func completeCommand() *command {
 		max:    -1, inOrder: true,
 		run: func(e *env, args []string) error {
 			if verb := e.elsewhere(args); verb != nil {
-				return e.executeElsewhere(append([]string{completeVerb, "--"}, verb...)...)
+				if err := e.executeElsewhere(append([]string{completeVerb, "--"}, verb...)); !errors.Is(err, fs.ErrNotExist) {
+					return err
+				}
 			}
 			c := e.complete(args)
 			fmt.Fprintln(e.stdout, c.paths)

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strconv"
 
@@ -35,8 +37,19 @@ func aboutElsewhere(name, about string) string {
 	return about + "\n\nThe commands of this group are those of another program, podrt-kube, which is\nlooked for beside podrt, and where $PODRT_KUBE says. To list them:\n\n    # podrt " + name + " --help"
 }
 
+// runElsewhere runs a command of podrt-kube; args begin with c's name. Where that
+// program is not installed, its help is what podrt knows.
+func (e *env) runElsewhere(c *command, path string, args []string) error {
+	err := e.executeElsewhere(args)
+	if asked := len(args) == 1 || isHelp(args[1]) || args[1] == "-h" || args[1] == "--help"; asked && errors.Is(err, fs.ErrNotExist) {
+		e.groupHelp(c, path)
+		return nil
+	}
+	return err
+}
+
 // executeElsewhere has podrt-kube take this process over.
-func (e *env) executeElsewhere(args ...string) error {
+func (e *env) executeElsewhere(args []string) error {
 	program, err := sandbox.KubeProgram()
 	if err != nil {
 		return err

@@ -93,10 +93,10 @@ func (e *env) help(table []*command, path string, args []string, whole func()) e
 	if c == nil {
 		return noTopic(args[0])
 	}
-	if c.elsewhere {
-		return e.executeElsewhere(append(slices.Clone(args), "--help")...)
-	}
 	path += " " + c.name
+	if c.elsewhere {
+		return e.runElsewhere(c, path, append(slices.Clone(args), "--help"))
+	}
 	if c.sub != nil {
 		return e.help(c.sub, path, args[1:], func() { e.groupHelp(c, path) })
 	}
