@@ -14,7 +14,7 @@ export CGO_ENABLED := 1
 
 # Tests run the same tags as the binary.
 GOTEST      := $(GO) test -tags '$(TAGS)'
-PRIVILEGED  := ./cgroups ./nsenter ./rootfs ./netsetup ./sandbox ./cmd/podrt-cni ./integration/rung ./integration/cmd/rung
+PRIVILEGED  := ./cgroups ./nsenter ./rootfs ./rootfs/image ./netsetup ./sandbox ./cmd/podrt-cni ./integration/rung ./integration/cmd/rung
 LINT_VERSION := v2.15.0
 GOFUMPT_VERSION := v0.9.1
 TOOLS       := $(CURDIR)/bin/tools
@@ -82,14 +82,14 @@ VM_NETWORK  := ^Test(Bandwidth|AttachKinds|SCTP|Traffic|Conntrack)$$
 # caller's end, what waits most, and what compares times, which emulation makes
 # twenty of.
 # Of the peers' way there is the native rung; integration/engines/table has both.
-NATIVE_ENOUGH := ^Test(InitContainers(Fail|Hooks|Interrupted|Kept|MonitorKilled|Paused|Removed|Stopped)?|Sidecar(AskedOnce|Restarts|StopInterrupted)|Bad(Boot|Bundle|Command|Exec|Flag|HostPath|ID|Join|Member|Pin|PodName|User)|Hostile|Full|ProgramFile|Counts|GracePeriod|TimerSlack|OCI(ConcurrentCreates|CreateKilled|DeleteForce|DeleteForceDoesNotSleep|KillWithoutInit|NoCgroupVerbs|Notify|NotifyGone)|Rootless(Lifecycle|Pods|SubordinateIDs)|Pod(ByPrefix|CreatedContainers|Detached|Examples|Exec|ForeignContainer|Hook(Ends|Hangs)|HookThatDoesNotRead|HostnameDefault|Logs|NameAgain|NetworkNotShared|NetworkOfPod|OutputLost|PinsOutliveContainers|PoststopFails|Restart(Always|BackOff|Fails|Full|Hooks|OnFailure|Orphans|Paused|Removed|RemovedAtOnce|Seen|StopInterrupted|Unread)|Run|RunCannot|RunEndsWithCaller|RunInterrupt|Stop|StopAndStart|StopSignalRealTime|Tables)|PodsAreIsolated|Network(Bandwidth|BridgeFilter|CNI|Loopback|Ports|Ruleset)|CrashNetwork|CrashCNI|Leaderless(BesideInit|Pause))|^Test/^runc$$
+NATIVE_ENOUGH := ^Test(InitContainers(Fail|Hooks|Interrupted|Kept|MonitorKilled|Paused|Removed|Stopped)?|Sidecar(AskedOnce|Restarts|StopInterrupted)|Bad(Boot|Bundle|Command|Exec|Flag|HostPath|ID|Join|Member|Pin|PodName|User)|Hostile|Full|ProgramFile|Counts|GracePeriod|TimerSlack|OCI(ConcurrentCreates|CreateKilled|DeleteForce|DeleteForceDoesNotSleep|KillWithoutInit|NoCgroupVerbs|Notify|NotifyGone)|Rootless(Lifecycle|Pods|SubordinateIDs)|Pod(ByPrefix|CreatedContainers|Detached|Examples|Exec|ForeignContainer|Hook(Ends|Hangs)|HookThatDoesNotRead|HostnameDefault|Logs|NameAgain|NetworkNotShared|NetworkOfPod|Image|ImageRefused|ImageUser|OutputLost|PinsOutliveContainers|PoststopFails|Restart(Always|BackOff|Fails|Full|Hooks|OnFailure|Orphans|Paused|Removed|RemovedAtOnce|Seen|StopInterrupted|Unread)|Run|RunCannot|RunEndsWithCaller|RunInterrupt|Stop|StopAndStart|StopSignalRealTime|Tables)|PodsAreIsolated|Network(Bandwidth|BridgeFilter|CNI|Loopback|Ports|Ruleset)|CrashNetwork|CrashCNI|CrashImage|Leaderless(BesideInit|Pause))|^Test/^runc$$
 
 # The same of the leaves: natively a kill comes at every step of the sandbox
 # process, and an error at each of its system calls.
 NATIVE_LEAVES := ^Test(KillChild|KillSandboxProcess|CreateFails|InitReaps|RemoveDeep|SignalMany)$$
 
 test-vm: bin/podrt bin/rung bin/probe ## privileged tests in a VM with full cgroup v2
-	$(GOTEST) -p 2 -exec '$(CURDIR)/bin/rung vm' -skip '$(NATIVE_LEAVES)' $(filter-out ./netsetup ./cmd/podrt-cni,$(PRIVILEGED))
+	$(GOTEST) -p 2 -exec '$(CURDIR)/bin/rung vm' -skip '$(NATIVE_LEAVES)' $(filter-out ./netsetup ./rootfs/image ./cmd/podrt-cni,$(PRIVILEGED))
 	$(GOTEST) -exec '$(CURDIR)/bin/rung vm -shards 2' -run '$(VM_NETWORK)' ./netsetup
 	PODRT_VM='-shards 2' $(GOTEST) -p 1 -timeout 30m -skip '$(NATIVE_ENOUGH)' $(CLIMBERS)
 	PODRT_VM='-systemd -shards 2' $(GOTEST) -p 1 -timeout 30m -run '^TestSystemd' -skip '^Test/^runc$$' ./integration ./integration/engines
