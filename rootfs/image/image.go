@@ -35,14 +35,24 @@ func (i *Image) Name() string {
 	return i.Digest.String()
 }
 
-// minPrefix is how much of a digest says which image is meant, in digits: fewer
-// are too easily the beginning of another's.
-const minPrefix = 4
+// How much of a digest says which image is meant, in digits: fewer are too easily
+// the beginning of another's.
+const (
+	minPrefix        = 4
+	minRemovalPrefix = 8
+	noPrefix         = hexLen + 1
+)
 
 // Resolve finds an image by reference, by digest (sha256:HEX), or by a unique prefix
 // of the digest's hexadecimal digits, at least four, in this order. The error is
 // ErrNotExist when there is none.
-func (s *Store) Resolve(ref string) (Image, error) {
+func (s *Store) Resolve(ref string) (Image, error) { return s.resolve(ref, minPrefix) }
+
+// Named is Resolve without prefixes: for a reference of a manifest, which must not
+// come to mean an image whose digest happens to begin so.
+func (s *Store) Named(ref string) (Image, error) { return s.resolve(ref, noPrefix) }
+
+func (s *Store) resolve(ref string, prefix int) (Image, error) {
 	lock, err := s.lock(unix.LOCK_SH)
 	if err != nil {
 		return Image{}, err
@@ -52,7 +62,7 @@ func (s *Store) Resolve(ref string) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
-	hex, _, err := s.find(ix, ref, minPrefix)
+	hex, _, err := s.find(ix, ref, prefix)
 	if err != nil {
 		return Image{}, err
 	}
@@ -78,6 +88,10 @@ func (s *Store) find(ix *index, ref string, prefix int) (hex, full string, err e
 	if badName == nil {
 		if hex := ix.named(r.String()); slices.Contains(whole, hex) {
 			return hex, r.String(), nil
+		}
+		// Of whatever repository: a digest is that of the content.
+		if hex := strings.TrimPrefix(r.digest, "sha256:"); slices.Contains(whole, hex) {
+			return hex, "", nil
 		}
 	}
 	var fit []string

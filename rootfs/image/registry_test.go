@@ -92,20 +92,20 @@ func configOf(t *testing.T, img v1.Image, os, arch string) *v1.ConfigFile {
 	return c
 }
 
-// push puts an image into a registry, and returns its name and digest.
-func (h *host) push(t *testing.T, repo string, what remote.Taggable, opts ...remote.Option) string {
+// push puts an image into a registry, and returns its name.
+func (h *host) push(t *testing.T, repo string, what remote.Taggable) string {
 	t.Helper()
 	full := h.name + "/" + repo
 	ref, err := name.ParseReference(full, name.Insecure)
 	if err != nil {
 		t.Fatal(err)
 	}
-	opts = append(opts, remote.WithTransport(h.Client().Transport))
+	transport := remote.WithTransport(h.Client().Transport)
 	switch what := what.(type) {
 	case v1.Image:
-		err = remote.Write(ref, what, opts...)
+		err = remote.Write(ref, what, transport)
 	case v1.ImageIndex:
-		err = remote.WriteIndex(ref, what, opts...)
+		err = remote.WriteIndex(ref, what, transport)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -261,8 +261,11 @@ func TestPullPlatforms(t *testing.T) {
 	h := newHost(t, httptest.NewServer)
 	var adds []mutate.IndexAddendum
 	for _, p := range []v1.Platform{
-		{OS: "windows", Architecture: "amd64"}, {OS: "unknown", Architecture: "unknown"}, {OS: "linux", Architecture: "amd64"},
-		{OS: "linux", Architecture: "arm64", Variant: "v8"}, {OS: "linux", Architecture: "arm", Variant: "v7"},
+		{OS: "windows", Architecture: "amd64"},
+		{OS: "unknown", Architecture: "unknown"},
+		{OS: "linux", Architecture: "amd64"},
+		{OS: "linux", Architecture: "arm64", Variant: "v8"},
+		{OS: "linux", Architecture: "arm", Variant: "v7"},
 	} {
 		img := layers(t, layer(t, e{name: "arch", content: p.String()}))
 		img, err := mutate.ConfigFile(img, configOf(t, img, p.OS, p.Architecture))

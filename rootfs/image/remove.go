@@ -16,9 +16,6 @@ var ErrInUse = errors.New("image is in use")
 // It is called with the store locked.
 type Users func() (map[string][]string, error)
 
-// minRemovalPrefix is how much of a digest says which image is to be removed.
-const minRemovalPrefix = 8
-
 // Remove takes a name from an image; with its last name, or by digest or by at least
 // eight digits of it, the image goes, and what of it no other image has. The error
 // is ErrInUse when a pod uses it.

@@ -71,6 +71,15 @@ func TestResolve(t *testing.T) {
 			t.Errorf("Resolve(%q) = %s, %v; want %s", ref, got.Digest, err, img.Digest)
 		}
 	}
+	if got, err := s.Named("docker.io/library/beef"); err != nil || got.Digest != other.Digest {
+		t.Errorf("Named(beef) = %s, %v; want %s", got.Digest, err, other.Digest)
+	}
+	if got, err := s.Named("somewhere/else@" + img.Digest.String()); err != nil || got.Digest != img.Digest {
+		t.Errorf("Named(somewhere/else@%s) = %s, %v; want that one", img.Digest, got.Digest, err)
+	}
+	if got, err := s.Named(img.Digest.Hex[:12]); !errors.Is(err, ErrNotExist) {
+		t.Errorf("Named(%s) = %s, %v; want ErrNotExist: it is a prefix", img.Digest.Hex[:12], got.Digest, err)
+	}
 	if got, err := s.Resolve("beef"); err != nil || got.Digest != other.Digest || got.Names[0] != "docker.io/library/beef:latest" {
 		t.Errorf("Resolve(beef) = %s %q, %v; want %s: a name comes before a prefix", got.Digest, got.Names, err, other.Digest)
 	}

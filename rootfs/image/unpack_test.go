@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -319,7 +320,7 @@ func TestUnpackCutOff(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if err := unpack(ctx, bytes.NewReader(data), filepath.Join(t.TempDir(), "x")); err != context.Canceled {
+	if err := unpack(ctx, bytes.NewReader(data), filepath.Join(t.TempDir(), "x")); !errors.Is(err, context.Canceled) {
 		t.Errorf("unpack of a cancelled pull: %v; want %v", err, context.Canceled)
 	}
 }

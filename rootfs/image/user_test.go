@@ -72,8 +72,11 @@ func TestLookup(t *testing.T) {
 		}
 	}
 	for _, tt := range []struct{ spec, want string }{
-		{"nobody", "unable to find user nobody"}, {"me:none", "unable to find group none"},
-		{"-1", "-1"}, {"4294967296", "4294967296"}, {"me:-1", "-1"},
+		{"nobody", "unable to find user nobody"},
+		{"me:none", "unable to find group none"},
+		{"-1", "-1"},
+		{"4294967296", "4294967296"},
+		{"me:-1", "-1"},
 	} {
 		_, _, _, _, err := s.Lookup(img, tt.spec)
 		wantError(t, tt.spec, err, img.Digest.String(), fmt.Sprintf("user %q", tt.spec))
