@@ -14,7 +14,7 @@ export CGO_ENABLED := 1
 
 # Tests run the same tags as the binary.
 GOTEST      := $(GO) test -tags '$(TAGS)'
-PRIVILEGED  := ./cgroups ./nsenter ./rootfs ./rootfs/image ./netsetup ./sandbox ./cmd/podrt-cni ./integration/rung ./integration/cmd/rung
+PRIVILEGED  := ./cgroups ./nsenter ./rootfs ./rootfs/image ./netsetup ./sandbox ./cmd/podrt-cni ./cmd/podrt-kube ./integration/rung ./integration/cmd/rung
 LINT_VERSION := v2.15.0
 GOFUMPT_VERSION := v0.9.1
 TOOLS       := $(CURDIR)/bin/tools
@@ -89,7 +89,7 @@ NATIVE_ENOUGH := ^Test(InitContainers(Fail|Hooks|Interrupted|Kept|MonitorKilled|
 NATIVE_LEAVES := ^Test(KillChild|KillSandboxProcess|CreateFails|InitReaps|RemoveDeep|SignalMany)$$
 
 test-vm: bin/podrt bin/rung bin/probe ## privileged tests in a VM with full cgroup v2
-	$(GOTEST) -p 2 -exec '$(CURDIR)/bin/rung vm' -skip '$(NATIVE_LEAVES)' $(filter-out ./netsetup ./rootfs/image ./cmd/podrt-cni,$(PRIVILEGED))
+	$(GOTEST) -p 2 -exec '$(CURDIR)/bin/rung vm' -skip '$(NATIVE_LEAVES)' $(filter-out ./netsetup ./rootfs/image ./cmd/podrt-cni ./cmd/podrt-kube,$(PRIVILEGED))
 	$(GOTEST) -exec '$(CURDIR)/bin/rung vm -shards 2' -run '$(VM_NETWORK)' ./netsetup
 	PODRT_VM='-shards 2' $(GOTEST) -p 1 -timeout 30m -skip '$(NATIVE_ENOUGH)' $(CLIMBERS)
 	PODRT_VM='-systemd -shards 2' $(GOTEST) -p 1 -timeout 30m -run '^TestSystemd' -skip '^Test/^runc$$' ./integration ./integration/engines

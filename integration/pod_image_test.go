@@ -39,10 +39,10 @@ func (a *arena) rootTar(t *testing.T) string {
 	return f.Name()
 }
 
-// importRoot makes an image of a busybox root, and returns its digest.
-func (a *arena) importRoot(t *testing.T, ref string) string {
+// importRoot makes the image localhost/root of a busybox root, and returns its digest.
+func (a *arena) importRoot(t *testing.T) string {
 	t.Helper()
-	return strings.TrimSpace(a.ok(t, "image", "import", a.rootTar(t), ref).stdout)
+	return strings.TrimSpace(a.ok(t, "image", "import", a.rootTar(t), "localhost/root").stdout)
 }
 
 // ofImage is a container of an image.
@@ -74,7 +74,7 @@ func withoutRoots(t *testing.T, dir string) string {
 // as long as a pod has it.
 func TestPodImage(t *testing.T) {
 	w := newWorld(t)
-	digest := w.importRoot(t, "localhost/root")
+	digest := w.importRoot(t)
 	dir := withoutRoots(t, w.podOf(t, bundle.Pod{"restartPolicy": "Always", "restartBackOff": object{"initialSeconds": 1}},
 		ofImage("a", digest, w.serve("p", "a", writable)), ofImage("b", digest, w.serve("p", "b", writable)), ofImage("c", digest, nil)))
 	w.start(t, dir)
@@ -132,7 +132,7 @@ func TestPodImageRefused(t *testing.T) {
 	none := "sha256:" + strings.Repeat("a", 64)
 	dir := withoutRoots(t, w.podOf(t, nil, ofImage("a", none, nil)))
 	w.fails(t, 125, []string{`container "a"`, none, "is not in the store"}, "pod", "run", dir)
-	digest := w.importRoot(t, "localhost/root")
+	digest := w.importRoot(t)
 	dir = withoutRoots(t, w.podOf(t, nil, ofImage("a", digest, nil), ofImage("b", none, nil)))
 	w.fails(t, 125, []string{`container "b"`, none, "is not in the store"}, "pod", "run", "-d", dir)
 
@@ -161,7 +161,7 @@ func TestPodImageRefused(t *testing.T) {
 func TestPodImageUser(t *testing.T) {
 	w := newWorld(t)
 	rung.NeedKernel(t, "6.3", "idmapped mounts of tmpfs, on which this test is")
-	digest := w.importRoot(t, "localhost/root")
+	digest := w.importRoot(t)
 	const first = 100000
 	mappings := list{object{"containerID": 0, "hostID": first, "size": 65536}}
 	dir := withoutRoots(t, w.podOf(t, bundle.Pod{"userNamespace": object{"uidMappings": mappings, "gidMappings": mappings}},
@@ -210,7 +210,7 @@ func TestCrashImage(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) { c.run(t, a) })
 	}
 	a.images = true
-	digest := a.importRoot(t, "localhost/root")
+	digest := a.importRoot(t)
 	mappings := `[{"containerID": 0, "hostID": 100000, "size": 65536}]`
 	pod := func(name, more string) string {
 		return withoutRoots(t, podBundle(t, filepath.Join(a.dir, name), `{"podVersion": "0.1.0", "metadata": {"name": "p"}, `+more+`
