@@ -10,12 +10,15 @@
 //
 //	runDir/NAME       a memory emptyDir (tmpfs), or the pin of a hostPath
 //	libDir/NAME       a disk emptyDir (a plain directory)
-//	dir/{upper,work,merged}   an overlay
+//	dir/{upper,work,merged}   an overlay, of a bundle's root or of an image's layers
 //
 // A pin is a bind mount, made from the very descriptor that was checked, on
 // an empty file or directory of ours. Callers hand out the pin's path, never
 // the path that was checked: a container that swaps a component for a symlink
 // in between (CVE-2017-1002101, CVE-2021-30465) changes nothing.
+//
+// Images are package image's, below, which other programs link; here is what a start
+// of a container reads of them: images/manifests and images/layers.
 //
 // # What is trusted
 //

@@ -13,7 +13,8 @@
 // flags.go are what they share. runner.go with streams.go, console.go,
 // signals.go and notify.go stays with a process that was started in the
 // foreground; pod_output.go does so for the containers of a pod. What goes to
-// the log, and in which words, is in logging.go and codes.go.
+// the log, and in which words, is in logging.go and codes.go. The groups image and
+// kube are those of podrt-kube, which elsewhere.go executes.
 //
 // # Pods behind engines
 //

@@ -124,7 +124,7 @@ func numbered(t *testing.T, n int) []v1.Layer {
 	t.Helper()
 	all := make([]v1.Layer, n)
 	for i := range all {
-		data := makeTar(t, e{name: fmt.Sprintf("etc/%d", i), content: "x"}, e{name: "top", content: fmt.Sprint(i)})
+		data := makeTar(t, e{name: fmt.Sprint(i), content: "x"}, e{name: "f", content: fmt.Sprint(i)})
 		all[i] = raw(t, data, data, types.OCIUncompressedLayer)
 	}
 	return all

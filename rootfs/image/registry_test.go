@@ -222,6 +222,7 @@ func TestPullLayers(t *testing.T) {
 		{"docker", []v1.Layer{raw(t, data("docker"), gz(t, data("docker")), types.DockerLayer)}, "docker"},
 		{"wrong type", []v1.Layer{raw(t, data("w"), gz(t, data("w")), types.OCIUncompressedLayer)}, "w"},
 		{"two members", []v1.Layer{raw(t, data("m"), append(gz(t, data("m")[:700]), gz(t, data("m")[700:])...), types.OCILayer)}, "m"},
+		{"126", numbered(t, 127), "126"}, // as many as Docker makes
 		{"twice", []v1.Layer{again, layer(t, e{name: "f", content: "between"}, e{name: ".wh.again"}), again}, "again"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -233,6 +234,9 @@ func TestPullLayers(t *testing.T) {
 			root := s.mountImage(t, img)
 			wantFile(t, root+"/f", tt.want)
 			wantFile(t, root+"/"+tt.want, "x")
+			if len(tt.layers) == 127 {
+				wantFile(t, root+"/0", "x")
+			}
 			s.wantValid(t, validate.Fast) // which takes every layer for gzip otherwise
 		})
 	}
