@@ -14,6 +14,10 @@ func mountWith(member string) string {
 	return podWith(`"volumes": [{"name": "data", "emptyDir": {}}], "containers": [{"name": "app", "volumeMounts": [` + member + `]}]`)
 }
 
+func probeWith(members string) string {
+	return podWith(`"containers": [{"name": "app", "livenessProbe": {` + members + `}}]`)
+}
+
 // badValues are inputs wrong in user namespace, network, resources, volumes and
 // containers.
 func badValues() []badPodSpec {
@@ -326,6 +330,90 @@ containers[0].restartPolicy: "no": must be Always, OnFailure or Never`, schemaRe
 			podWith(`"volumeMounts": [{"name": "data", "mountPath": "/d/"}]`),
 			`volumeMounts[0].name: "data": the pod has no such volume
 volumeMounts[0].mountPath: "/d/": must be clean: "/d"`, schemaRefuses,
+		},
+		{
+			"probe of nothing",
+			probeWith(``),
+			`containers[0].livenessProbe: must have one of exec, httpGet, tcpSocket or grpc`, schemaRefuses,
+		},
+		{
+			"probe in two ways",
+			probeWith(`"tcpSocket": {"port": 80}, "exec": {"command": ["true"]}`),
+			`containers[0].livenessProbe: must have one of exec, httpGet, tcpSocket or grpc, not 2`, schemaRefuses,
+		},
+		{
+			"probe of an unknown kind",
+			probeWith(`"udpSocket": {"port": 80}`),
+			`containers[0].livenessProbe.udpSocket: {"port":80}: unknown field; known here: exec, httpGet, tcpSocket, grpc, initialDelaySeconds, timeoutSeconds, periodSeconds, successThreshold, failureThreshold, terminationGracePeriodSeconds
+containers[0].livenessProbe: must have one of exec, httpGet, tcpSocket or grpc`, schemaRefuses,
+		},
+		{
+			"numbers of a probe",
+			probeWith(`"grpc": {"port": 0}, "initialDelaySeconds": -1, "timeoutSeconds": -1, "periodSeconds": -1, "successThreshold": -1, "failureThreshold": 2147483648, "terminationGracePeriodSeconds": 0`),
+			`containers[0].livenessProbe.grpc.port: 0: must be 1 to 65535
+containers[0].livenessProbe.initialDelaySeconds: -1: must be 0 to 2147483647
+containers[0].livenessProbe.timeoutSeconds: -1: must be 1 to 2147483647
+containers[0].livenessProbe.periodSeconds: -1: must be 1 to 2147483647
+containers[0].livenessProbe.successThreshold: -1: must be 1 to 2147483647
+containers[0].livenessProbe.failureThreshold: 2147483648: must be 1 to 2147483647
+containers[0].livenessProbe.terminationGracePeriodSeconds: 0: must be 1 to 2147483647`, schemaRefuses,
+		},
+		{
+			"port of a probe by name",
+			probeWith(`"httpGet": {"port": "http"}`),
+			`containers[0].livenessProbe.httpGet.port: "http": must be an integer from 0 to 65535`, schemaRefuses,
+		},
+		{
+			"success threshold of a liveness probe",
+			probeWith(`"exec": {"command": ["true"]}, "successThreshold": 2`),
+			`containers[0].livenessProbe.successThreshold: 2: must be 1 for a livenessProbe`, schemaRefuses,
+		},
+		{
+			"grace period of a readiness probe",
+			podWith(`"containers": [{"name": "app", "readinessProbe": {"exec": {"command": ["true"]}, "terminationGracePeriodSeconds": 1}}]`),
+			`containers[0].readinessProbe.terminationGracePeriodSeconds: 1: not for a readinessProbe, which stops nothing`, schemaRefuses,
+		},
+		{
+			"command of a probe",
+			probeWith(`"exec": {"command": []}`),
+			`containers[0].livenessProbe.exec.command: must have an entry`, schemaRefuses,
+		},
+		{
+			"command of a probe without a name",
+			probeWith(`"exec": {"command": ["", "x"]}`),
+			`containers[0].livenessProbe.exec.command[0]: "": must name what to run`, schemaRefuses,
+		},
+		{
+			"request of a probe",
+			probeWith(`"httpGet": {"path": "/a\nb", "port": 80, "host": "example.com", "scheme": "FTP", "httpHeaders": [{"name": "a b", "value": ""}, {"name": "", "value": "x\r\ny: z"}]}`),
+			`containers[0].livenessProbe.httpGet.path: "/a\nb": must not contain control characters
+containers[0].livenessProbe.httpGet.host: "example.com": must be an IP address, or "localhost"
+containers[0].livenessProbe.httpGet.scheme: "FTP": must be HTTP or HTTPS
+containers[0].livenessProbe.httpGet.httpHeaders[0].name: "a b": must be a token of letters, digits and !#$%&'*+-.^_` + "`" + `|~
+containers[0].livenessProbe.httpGet.httpHeaders[1].name: "": must be a token of letters, digits and !#$%&'*+-.^_` + "`" + `|~
+containers[0].livenessProbe.httpGet.httpHeaders[1].value: "x\r\ny: z": must not contain control characters`, schemaRefuses,
+		},
+		{
+			"host of a probe",
+			probeWith(`"tcpSocket": {"port": 80, "host": "fe80::1%eth0"}`),
+			`containers[0].livenessProbe.tcpSocket.host: "fe80::1%eth0": must be an IP address, or "localhost"`, schemaRefuses,
+		},
+		{
+			"handlers",
+			podWith(`"containers": [{"name": "app", "lifecycle": {"postStart": {}, "preStop": {"sleep": {"seconds": -1}, "exec": {"command": ["true"]}}}}]`),
+			`containers[0].lifecycle.postStart: must have one of exec, httpGet or sleep
+containers[0].lifecycle.preStop: must have one of exec, httpGet or sleep, not 2`, schemaRefuses,
+		},
+		{
+			"sleep",
+			podWith(`"containers": [{"name": "app", "lifecycle": {"preStop": {"sleep": {"seconds": -1}}}}]`),
+			`containers[0].lifecycle.preStop.sleep.seconds: -1: must be 0 to 2147483647`, schemaRefuses,
+		},
+		{
+			"probe of an init container",
+			podWith(`"initContainers": [{"name": "a", "startupProbe": {"exec": {"command": ["true"]}}, "lifecycle": {}}, {"name": "b", "restartPolicy": "Always", "startupProbe": {"exec": {"command": ["true"]}}}], "containers": [{"name": "c"}]`),
+			`initContainers[0].startupProbe: only for a container that keeps running: not for an init container without restartPolicy "Always"
+initContainers[0].lifecycle: only for a container that keeps running: not for an init container without restartPolicy "Always"`, schemaAccepts,
 		},
 		{
 			"mount of no volume",

@@ -79,6 +79,11 @@ func (s *PodSpec) setDefaults() {
 	if s.Containers == nil {
 		s.Containers = []PodContainer{}
 	}
+	for _, list := range [][]PodContainer{s.InitContainers, s.Containers} {
+		for i := range list {
+			list[i].setDefaults()
+		}
+	}
 }
 
 func (b *RestartBackOff) setDefaults() {

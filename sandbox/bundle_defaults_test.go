@@ -42,6 +42,13 @@ func TestDefaults(t *testing.T) {
 			podWith(`"restartPolicy": "OnFailure", "restartBackOff": {"initialSeconds": 400, "maxSeconds": 400}, "hostname": "web",
 			"share": ["net", "ipc", "uts"], "network": {"mode": "none"}, "shmSize": 67108864, "terminationGracePeriodSeconds": 10, "containers": []`),
 		},
+		{ // Of probes and handlers; 0 is left out.
+			podWith(`"containers": [{"name": "a", "livenessProbe": {"httpGet": {"port": 80}, "periodSeconds": 0}, "lifecycle": {"preStop": {"httpGet": {"port": 81, "path": ""}}}}]`),
+			podWith(`"containers": [{"name": "a",
+			"livenessProbe": {"httpGet": {"port": 80, "path": "/", "scheme": "HTTP"}, "timeoutSeconds": 1, "periodSeconds": 10, "successThreshold": 1, "failureThreshold": 3},
+			"lifecycle": {"preStop": {"httpGet": {"port": 81, "path": "/", "scheme": "HTTP"}}}}], "hostname": "web", "network": {"mode": "none"},
+			"share": ["net", "ipc", "uts"], "shmSize": 67108864, "restartPolicy": "Never", "terminationGracePeriodSeconds": 10`),
+		},
 		{ // Who asks for a port wants a network.
 			podWith(`"network": {"ports": [{"containerPort": 80}]}`),
 			podWith(`"network": {"mode": "bridge", "ports": [{"containerPort": 80}]}, "hostname": "web",

@@ -270,6 +270,18 @@ type PodContainer struct {
 	Image string `json:"image,omitempty"`
 	// VolumeMounts are the pod's volumes that the container sees.
 	VolumeMounts []VolumeMount `json:"volumeMounts,omitempty"`
+	// LivenessProbe, when it fails, has the container stopped, and started again
+	// unless its restart policy is RestartNever. This and what follows is not for
+	// an init container that is waited for.
+	LivenessProbe *Probe `json:"livenessProbe,omitempty"`
+	// ReadinessProbe says whether the container is ready. Default: it is when it
+	// runs, its startupProbe has succeeded and its postStart ended.
+	ReadinessProbe *Probe `json:"readinessProbe,omitempty"`
+	// StartupProbe holds the two others back, and, of a sidecar, what is behind it,
+	// until it has succeeded once. When it fails that is as of the livenessProbe.
+	StartupProbe *Probe `json:"startupProbe,omitempty"`
+	// Lifecycle is what is done at the container's start and before its end.
+	Lifecycle *Lifecycle `json:"lifecycle,omitempty"`
 }
 
 // VolumeMount puts a volume of the pod into a container.

@@ -95,6 +95,7 @@ func (s *PodSpec) validateContainers(ps *problems) {
 			}
 			c.validateImage(ps, at)
 			validateMounts(ps, at+".volumeMounts", c.VolumeMounts, volumes)
+			c.validateProbes(ps, at, l.at == "initContainers" && c.RestartPolicy != RestartAlways)
 		}
 	}
 }

@@ -36,6 +36,10 @@ func TestRecordVersion(t *testing.T) {
 		{podRecord{Spec: &PodSpec{}, CgroupUnit: "podrt-x.service"}, 2},
 		{podRecord{Spec: &PodSpec{RestartPolicy: RestartNever}, Network: &networkRecord{}}, 3},
 		{podRecord{Spec: &PodSpec{RestartPolicy: RestartAlways}, Network: &networkRecord{}}, 4},
+		{podRecord{Spec: &PodSpec{InitContainers: []PodContainer{{}}}}, 5},
+		{podRecord{Spec: &PodSpec{Containers: []PodContainer{{Lifecycle: &Lifecycle{}}}}}, 1},
+		{podRecord{Spec: &PodSpec{InitContainers: []PodContainer{{}}, Containers: []PodContainer{{ReadinessProbe: &Probe{}}}}}, 6},
+		{podRecord{Spec: &PodSpec{Containers: []PodContainer{{Lifecycle: &Lifecycle{PreStop: &LifecycleHandler{}}}}}}, 6},
 	} {
 		if got := tt.rec.version(); got != tt.want {
 			t.Errorf("version() of %+v = %d; want %d", tt.rec, got, tt.want)

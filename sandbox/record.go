@@ -23,14 +23,16 @@ import (
 // engines or of systemd: it would take their cgroups for podrt's. What knows the
 // second only would leave a pod's place in a network; who the third, would stop
 // a pod whose monitor then starts it again; who the fourth, does not know of
-// init containers, and what restarts at all; and who the sixth, would look for a
-// container's root in its bundle that is an image.
+// init containers, and what restarts at all; who the fifth, would stop containers
+// without their preStop, and drop that and the probes from the record; and who the
+// sixth, would look for a container's root in its bundle that is an image.
 const (
 	recordVersion         = 1
 	recordVersionOwners   = 2
 	recordVersionNetworks = 3
 	recordVersionRestarts = 4
 	recordVersionRoles    = 5
+	recordVersionProbes   = 6
 	recordVersionImages   = 7
 	recordVersionLast     = recordVersionImages
 )
@@ -41,6 +43,8 @@ func (r *podRecord) version() int {
 	switch {
 	case r.Spec.usesImages():
 		return recordVersionImages
+	case r.Spec.lives():
+		return recordVersionProbes
 	case len(r.Spec.InitContainers) > 0 || slices.ContainsFunc(r.Spec.Containers, own):
 		return recordVersionRoles
 	case r.Spec.restartsAny():
