@@ -23,16 +23,18 @@ TOOLS       := $(CURDIR)/bin/tools
 
 all: build
 
-build: bin/podrt bin/podrt-cni bin/podrt-kube bin/rung ## build bin/podrt and what it executes, and bin/rung for the tests
+build: bin/podrt bin/podrt-cni bin/podrt-kube bin/podrt-probe bin/rung ## build bin/podrt and what it executes, and bin/rung for the tests
 
 # Go knows best what is up to date.
-.PHONY: bin/podrt bin/podrt-cni bin/podrt-kube bin/rung bin/probe bin/cri
+.PHONY: bin/podrt bin/podrt-cni bin/podrt-kube bin/podrt-probe bin/rung bin/probe bin/cri
 bin/podrt:
 	$(GO) build -trimpath -tags '$(TAGS)' -ldflags '$(LDFLAGS)' -o $@ ./cmd/podrt
 bin/podrt-cni: # podrt executes it for networks of CNI
 	CGO_ENABLED=0 $(GO) build -trimpath -tags '$(TAGS)' -ldflags '$(LDFLAGS)' -o $@ ./cmd/podrt-cni
 bin/podrt-kube: # podrt executes it for `podrt image` and `podrt kube`
 	$(GO) build -trimpath -tags '$(TAGS)' -ldflags '$(LDFLAGS)' -o $@ ./cmd/podrt-kube
+bin/podrt-probe: # podrt executes it for probes by the network
+	CGO_ENABLED=0 $(GO) build -trimpath -tags '$(TAGS)' -ldflags '$(LDFLAGS)' -o $@ ./cmd/podrt-probe
 bin/rung:
 	CGO_ENABLED=0 $(GO) build -trimpath -o $@ ./integration/cmd/rung
 bin/probe: # what containers of the tests run
@@ -140,10 +142,11 @@ man: bin/podrt ## write the manual pages to bin/man
 	bin/podrt man bin/man
 
 SHARE := $(DESTDIR)$(PREFIX)/share
-install: bin/podrt bin/podrt-cni bin/podrt-kube man ## install podrt, what it executes, its manual pages and the shells' completion below DESTDIR and PREFIX
+install: bin/podrt bin/podrt-cni bin/podrt-kube bin/podrt-probe man ## install podrt, what it executes, its manual pages and the shells' completion below DESTDIR and PREFIX
 	install -D -m 0755 bin/podrt $(DESTDIR)$(PREFIX)/sbin/podrt
 	install -D -m 0755 bin/podrt-cni $(DESTDIR)$(PREFIX)/libexec/podrt/podrt-cni
 	install -D -m 0755 bin/podrt-kube $(DESTDIR)$(PREFIX)/libexec/podrt/podrt-kube
+	install -D -m 0755 bin/podrt-probe $(DESTDIR)$(PREFIX)/libexec/podrt/podrt-probe
 	install -d $(SHARE)/man/man8 $(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions $(SHARE)/fish/vendor_completions.d
 	install -m 0644 bin/man/*.8 $(SHARE)/man/man8
 	mkdir -p bin/completion && for shell in bash zsh fish; do bin/podrt completion $$shell > bin/completion/$$shell || exit; done
