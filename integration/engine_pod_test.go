@@ -37,8 +37,8 @@ func TestEnginePod(t *testing.T) {
 	if got, want := pod.namespace("net"), inode(t, netns); got != want {
 		t.Errorf("net namespace %d; want CNI's, %d", got, want)
 	}
-	table := rows(t, e.ok(t, "pod", "ls").stdout, "UID", "NAME", "PHASE", "CREATED", "CONTAINERS", "RESTARTS", "NETWORK", "ENGINE")
-	if got := table["default/web-0"]; len(got) != 8 || got[0] != sandboxID || got[4] != "1/1" || got[6] != "engine" || got[7] != "containerd" {
+	table := rows(t, e.ok(t, "pod", "ls").stdout, "UID", "NAME", "PHASE", "CREATED", "CONTAINERS", "READY", "RESTARTS", "NETWORK", "ENGINE")
+	if got := table["default/web-0"]; len(got) != 9 || got[0] != sandboxID || got[4] != "1/1" || got[7] != "engine" || got[8] != "containerd" {
 		t.Errorf("ls: %q", got)
 	}
 

@@ -10,16 +10,20 @@ import (
 )
 
 // binEnv and probeEnv are the paths of the programs that tests run; cniEnv is for
-// podrt, which would find the program beside itself, too.
+// podrt, which would find the program beside itself, too, as is dialEnv.
 const (
 	binEnv   = "PODRT_BIN"
 	probeEnv = "PODRT_PROBE"
 	cniEnv   = "PODRT_CNI"
 	kubeEnv  = "PODRT_KUBE"
+	dialEnv  = "PODRT_PROBE_PROGRAM"
 )
 
 func TestMain(m *testing.M) {
-	rung.Main(m, map[string]string{binEnv: "bin/podrt", probeEnv: "bin/probe", cniEnv: "bin/podrt-cni", kubeEnv: "bin/podrt-kube", peerEnv: "bin/tools/runc"})
+	rung.Main(m, map[string]string{
+		binEnv: "bin/podrt", cniEnv: "bin/podrt-cni", kubeEnv: "bin/podrt-kube", dialEnv: "bin/podrt-probe",
+		probeEnv: "bin/probe", peerEnv: "bin/tools/runc",
+	})
 }
 
 // TestOnTheRung is the least privileged test: it says which kernel the others

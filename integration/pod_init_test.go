@@ -146,8 +146,8 @@ func TestSidecarRestarts(t *testing.T) {
 	// It waits for its next start when the work ends.
 	w.ok(t, "kill", s.ID, "KILL")
 	eventually(t, "the sidecar waits", func() bool { x := w.inspect(t, "p").container(t, "s").Exit; return x != nil && x.RestartAt != nil })
-	table := rows(t, w.ok(t, "pod", "ls").stdout, "UID", "NAME", "PHASE", "CREATED", "CONTAINERS", "RESTARTS", "NETWORK", "ENGINE")
-	if got := table["p"]; len(got) != 8 || got[4] != "1/3" || got[5] != "1" {
+	table := rows(t, w.ok(t, "pod", "ls").stdout, "UID", "NAME", "PHASE", "CREATED", "CONTAINERS", "READY", "RESTARTS", "NETWORK", "ENGINE")
+	if got := table["p"]; len(got) != 9 || got[4] != "1/3" || got[5] != "no" || got[6] != "1" {
 		t.Errorf("ls: %q; want one of three containers running", got)
 	}
 	w.ok(t, "pod", "exec", "p", "work", "touch", "/dev/shm/end")

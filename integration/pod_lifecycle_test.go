@@ -227,23 +227,24 @@ func TestPodTables(t *testing.T) {
 	w.agent(t, "p", "long-name")
 	w.create(t, "empty")
 
-	table := rows(t, w.ok(t, "pod", "ls").stdout, "UID", "NAME", "PHASE", "CREATED", "CONTAINERS", "RESTARTS", "NETWORK", "ENGINE")
-	if got := table["p"]; len(got) != 8 || got[0] != uid || got[2] != "Running" || got[4] != "2/2" || got[5] != "0" || got[6] != "none" {
+	table := rows(t, w.ok(t, "pod", "ls").stdout, "UID", "NAME", "PHASE", "CREATED", "CONTAINERS", "READY", "RESTARTS", "NETWORK", "ENGINE")
+	if got := table["p"]; len(got) != 9 || got[0] != uid || got[2] != "Running" || got[4] != "2/2" || got[5] != "yes" || got[6] != "0" || got[7] != "none" {
 		t.Errorf("ls: %q", got)
 	}
-	if got := table["empty"]; len(got) != 8 || got[2] != "Created" || got[4] != "0/0" {
+	if got := table["empty"]; len(got) != 9 || got[2] != "Created" || got[4] != "0/0" || got[5] != "no" {
 		t.Errorf("ls: %q", got)
 	}
 	var pods []struct {
 		UID, Name, Phase    string
 		Running, Containers int
+		Ready               bool
 		Labels              map[string]string
 	}
 	if err := json.Unmarshal([]byte(w.ok(t, "pod", "ls", "--format", "json").stdout), &pods); err != nil || len(pods) != 2 {
 		t.Errorf("ls --format json: %v, %+v; want two pods", err, pods)
 	}
 	for _, p := range pods {
-		if p.Name == "p" && (p.UID != uid || p.Phase != "Running" || p.Running != 2 || p.Labels["app"] != "x") {
+		if p.Name == "p" && (p.UID != uid || p.Phase != "Running" || p.Running != 2 || !p.Ready || p.Labels["app"] != "x") {
 			t.Errorf("ls --format json: %+v", p)
 		}
 	}

@@ -76,8 +76,8 @@ func TestPodRestartAlways(t *testing.T) {
 	if after.namespace("net") != before.namespace("net") || after.Phase != "Running" || !after.Monitored {
 		t.Errorf("pod: %+v; want the one before", after)
 	}
-	table := rows(t, w.ok(t, "pod", "ls").stdout, "UID", "NAME", "PHASE", "CREATED", "CONTAINERS", "RESTARTS", "NETWORK", "ENGINE")
-	if got := table["p"]; len(got) != 8 || got[4] != "2/2" || got[5] != "1" {
+	table := rows(t, w.ok(t, "pod", "ls").stdout, "UID", "NAME", "PHASE", "CREATED", "CONTAINERS", "READY", "RESTARTS", "NETWORK", "ENGINE")
+	if got := table["p"]; len(got) != 9 || got[4] != "2/2" || got[5] != "yes" || got[6] != "1" {
 		t.Errorf("ls: %q; want one restart", got)
 	}
 	w.fails(t, 1, []string{`pod "p"`, "running", "stop the pod first or use force"}, "pod", "rm", "p")

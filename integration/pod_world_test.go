@@ -190,6 +190,8 @@ func (w *world) start(t *testing.T, dir string) string {
 type podInfo struct {
 	UID, Name, Phase, Reason, Hostname, Cgroup string
 
+	Ready bool
+
 	Namespaces []struct {
 		Kind, Path, Error string
 		Inode             uint64
@@ -209,16 +211,27 @@ type containerInfo struct {
 
 	PID      int
 	External bool
+	Ready    bool
+	Probes   *probesInfo
 	Exit     *exitInfo
 	Restarts int
 	LastExit *exitInfo
 }
 
 type exitInfo struct {
-	ExitCode                              int
-	Signal, Cause, OOMScope, RestartError string
-	FinishedAt                            time.Time
-	RestartAt                             *time.Time
+	ExitCode                                      int
+	Signal, Cause, Reason, OOMScope, RestartError string
+	FinishedAt                                    time.Time
+	RestartAt                                     *time.Time
+}
+
+type probesInfo struct {
+	Started                      bool
+	Startup, Liveness, Readiness *struct {
+		Success  bool
+		Failures int
+		Message  string
+	}
 }
 
 // container finds a container of the pod.

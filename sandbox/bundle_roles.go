@@ -52,17 +52,23 @@ func (s *PodSpec) role(name string) Role {
 // restarts reports whether one of the pod's own containers that ended with that
 // status is to be started again.
 func (s *PodSpec) restarts(name string, status int) bool {
-	c := s.container(name)
-	if c == nil {
-		return false
-	}
-	switch orDefault(c.RestartPolicy, s.RestartPolicy) {
+	switch s.policy(name) {
 	case RestartAlways:
 		return status != 0 || s.role(name) != RoleInit // which is done then
 	case RestartOnFailure:
 		return status != 0
 	}
 	return false
+}
+
+// policy is the restart policy of one of the pod's own containers; RestartNever for
+// others, which are their callers' to start.
+func (s *PodSpec) policy(name string) string {
+	c := s.container(name)
+	if c == nil {
+		return RestartNever
+	}
+	return orDefault(c.RestartPolicy, s.RestartPolicy)
 }
 
 // restartsAny reports whether a container may be started again at all.

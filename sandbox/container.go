@@ -192,11 +192,17 @@ func (c *Container) ExecSpec(args []string) (*specs.Process, error) {
 // StartExec starts one more process in the container. The process is in the
 // container's cgroup, or in p.SubCgroups below it.
 func (c *Container) StartExec(p *Process) error {
+	OneProcessor() // it has no hooks
+	return c.startExec(p)
+}
+
+// startExec is StartExec in a process that also makes containers, and has called
+// OneProcessor for all of them.
+func (c *Container) startExec(p *Process) error {
 	lp, err := c.prepare(p, false)
 	if err != nil {
 		return err
 	}
-	OneProcessor() // it has no hooks
 	return c.lc.Run(lp)
 }
 

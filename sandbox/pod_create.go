@@ -73,6 +73,9 @@ func (s *Store) planPod(ctx context.Context, spec *PodSpec) (*Pod, error) {
 	if err := spec.Validate(); err != nil {
 		return nil, err
 	}
+	if err := spec.checkProbeProgram(); err != nil {
+		return nil, err
+	}
 	boot, err := bootID()
 	if err != nil {
 		return nil, err

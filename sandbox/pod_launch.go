@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -42,6 +43,9 @@ type member struct {
 	// How often the pod's own memory limit had been hit before it was started; as
 	// of no other limit, that is counted for as long as the pod is there.
 	podOOM uint64
+
+	watch *watch                // nil if there is nothing to do while it runs
+	blame atomic.Pointer[blame] // why it was stopped by this process, if it was
 
 	exit ExitRecord
 }
@@ -251,6 +255,7 @@ func (p *Pod) containerSpec(bc BundleContainer) (*specs.Spec, error) {
 // the container left in its cgroup leaf, which happens when it shares a PID
 // namespace, is killed.
 func (p *Pod) await(m *member, plan func(*ExitRecord)) error {
+	m.watch.ended()
 	status, err := m.proc.Wait()
 	leaf := p.cgroup().Leaf(m.rec.Name)
 	killed := ignoreNotExist(leaf.Kill())

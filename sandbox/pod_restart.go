@@ -61,12 +61,23 @@ func (p *Pod) reload() (*Pod, error) {
 }
 
 // supervise waits for a container's end, and for that of each that takes its
-// place. It returns the last of them.
-func (s *supervisor) supervise(ctx context.Context, m *member) (*member, error) {
+// place, and does meanwhile what its probes ask for. It returns the last of them. up
+// is called for each that has started, by its startup probe.
+func (s *supervisor) supervise(ctx context.Context, m *member, up func()) (*member, error) {
 	back := s.p.rec.Spec.backOff()
 	for {
+		m.watch = s.attend(ctx, m, up)
 		err := s.p.await(m, func(x *ExitRecord) {
-			if s.p.rec.Spec.restarts(m.rec.Name, x.ExitCode) && ctx.Err() == nil && s.p.restartable() {
+			again := s.p.rec.Spec.restarts(m.rec.Name, x.ExitCode)
+			if b := m.blame.Load(); b != nil {
+				// The kubelet starts it again whatever its status (computePodActions).
+				again = again || s.p.rec.Spec.policy(m.rec.Name) != RestartNever
+				x.Reason = b.reason
+				if x.Cause != CauseOOM {
+					x.Cause = b.cause
+				}
+			}
+			if again && ctx.Err() == nil && s.p.restartable() {
 				delay := back.next(time.Since(m.started))
 				x.RestartAt, m.again = new(x.FinishedAt.Add(delay)), time.Now().Add(delay)
 			}
@@ -249,6 +260,7 @@ func (s *supervisor) relaunch(ctx context.Context, m *member) (_ *member, retErr
 	if err := p.clear(ctx, &member{rec: m.rec}); err != nil && !isPoststop(err) {
 		return nil, err
 	}
+	s.asked.forget(m.rec.Name)
 	next, err := p.createMember(ctx, bc, s.stdio, m)
 	defer func() {
 		if retErr != nil && next != nil {

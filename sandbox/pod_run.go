@@ -32,11 +32,13 @@ type supervisor struct {
 }
 
 func newSupervisor(p *Pod, stdio Stdio, lock *os.File, ended func(Exit)) *supervisor {
-	return &supervisor{
+	s := &supervisor{
 		p: p, stdio: stdio, reaped: newReaper(), ended: ended, held: lock,
 		done: make(chan struct{}),
 		over: make(chan struct{}), stopErr: make(chan error, 1),
 	}
+	s.asked.reaped = s.reaped
+	return s
 }
 
 // close ends the watch and the reaper. No container is supervised.
@@ -85,6 +87,7 @@ func (s *supervisor) initialize(ctx context.Context, containers []BundleContaine
 		}
 		if spec.role(containers[i].Name) == RoleSidecar {
 			side.add(members[0])
+			side.await(ctx)
 			continue
 		}
 		exits, err := s.superviseAll(ctx, members)
@@ -156,7 +159,7 @@ func (s *supervisor) superviseAll(ctx context.Context, members []*member) ([]Exi
 	var wg sync.WaitGroup
 	for i, m := range members {
 		wg.Go(func() {
-			last, err := s.supervise(ctx, m)
+			last, err := s.supervise(ctx, m, func() {})
 			exits[i], errs[i] = Exit{Container: last.rec.Name, ExitRecord: last.exit}, err
 		})
 	}

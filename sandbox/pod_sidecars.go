@@ -15,6 +15,7 @@ type sidecars struct {
 	ctx    context.Context
 	cancel context.CancelFunc // from then on none is started again
 	recs   []containerRecord  // in the order in which they were started
+	up     chan struct{}      // closed when the last one has started, or ended for good
 	wg     sync.WaitGroup
 	mu     sync.Mutex
 	errs   []error
@@ -28,10 +29,29 @@ func newSidecars(ctx context.Context, s *supervisor) *sidecars {
 // add has a sidecar supervised.
 func (c *sidecars) add(m *member) {
 	c.recs = append(c.recs, m.rec)
+	c.up = make(chan struct{})
+	up := sync.OnceFunc(func() { close(c.up) })
 	c.wg.Go(func() {
-		_, err := c.s.supervise(c.ctx, m)
+		defer up()
+		_, err := c.s.supervise(c.ctx, m, up)
 		c.fail(err)
 	})
+}
+
+// await waits until the last one that was added has started: its postStart has ended
+// and its startup probe succeeded, perhaps after a restart. Nor is there anything to
+// wait for once the pod is stopped.
+func (c *sidecars) await(ctx context.Context) {
+	select {
+	case <-c.up:
+		return
+	default:
+	}
+	select {
+	case <-c.up:
+	case <-c.s.watchStop():
+	case <-ctx.Done():
+	}
 }
 
 func (c *sidecars) fail(err error) {

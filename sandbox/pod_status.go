@@ -34,6 +34,7 @@ type PodStatus struct {
 	UID         string            `json:"uid"`
 	Name        string            `json:"name"`
 	Phase       Phase             `json:"phase"`
+	Ready       bool              `json:"ready"`            // all of its containers are
 	Reason      string            `json:"reason,omitempty"` // for phases Creating and Dead
 	Created     time.Time         `json:"created"`
 	Bundle      string            `json:"bundle,omitempty"`
@@ -96,6 +97,12 @@ type ContainerStatus struct {
 	Restarts int         `json:"restarts"`
 	LastExit *ExitRecord `json:"lastExit,omitempty"`
 
+	// Ready says that it runs, has started, and its readiness probe, if it has one,
+	// succeeds.
+	Ready bool `json:"ready"`
+	// Probes are nil where there are none, and no postStart.
+	Probes *ProbesStatus `json:"probes,omitempty"`
+
 	start uint64 // of PID, to tell it from a later process
 }
 
@@ -149,6 +156,7 @@ func (p *Pod) Status() (*PodStatus, error) {
 		st.Containers = p.withWaiting(st.Containers)
 	}
 	st.Phase, st.Reason, err = p.phase(st.Containers)
+	p.fillReady(st)
 	return st, err
 }
 

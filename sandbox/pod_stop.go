@@ -45,12 +45,18 @@ func (p *Pod) Stop(ctx context.Context, grace *time.Duration) error {
 
 // asked are the names of containers that have been asked to end, and are not asked
 // again: many a program takes a second SIGTERM for an order to end at once.
-type asked struct{ names sync.Map }
+type asked struct {
+	names  sync.Map
+	reaped *reaper // of this process, if it has one
+}
 
 func (a *asked) first(name string) bool {
 	_, loaded := a.names.LoadOrStore(name, true)
 	return !loaded
 }
+
+// forget has a container that takes the place of one that was asked be asked.
+func (a *asked) forget(name string) { a.names.Delete(name) }
 
 // stopMembers does not wait for the monitor: it may be called by it.
 func (p *Pod) stopMembers(ctx context.Context, grace time.Duration, a *asked) error {
@@ -100,6 +106,13 @@ func (p *Pod) stopInTurn(ctx context.Context, recs []containerRecord, until time
 	return errors.Join(errs...)
 }
 
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
 func (p *Pod) stopContainer(ctx context.Context, rec containerRecord, grace time.Duration, a *asked) error {
 	c, err := p.loadContainer(rec)
 	if errors.Is(err, ErrNotExist) {
@@ -122,12 +135,18 @@ func (p *Pod) stopContainer(ctx context.Context, rec containerRecord, grace time
 			if err != nil || sig < 1 || sig > sigRTMax {
 				sig = unix.SIGTERM // none, or none that there is: it must end all the same
 			}
+			until := time.Now().Add(grace)
 			if a.first(rec.Name) {
+				handling, cancel := context.WithDeadline(ctx, until)
+				if p.preStop(handling, rec, pid, start, a.reaped) {
+					until = later(until, time.Now().Add(minStopGrace))
+				}
+				cancel()
 				if err := unix.PidfdSendSignal(int(pidfd.Fd()), sig, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
 					return fmt.Errorf("signal init (pid %d): %w", pid, err)
 				}
 			}
-			timeout, cancel := context.WithTimeout(ctx, grace)
+			timeout, cancel := context.WithDeadline(ctx, until)
 			err := waitProcess(timeout, pidfd)
 			cancel()
 			if err != nil && !errors.Is(err, context.DeadlineExceeded) {

@@ -108,6 +108,8 @@ type ExitRecord struct {
 	ExitCode int       `json:"exitCode"`         // 0-255; 128+N for signal N
 	Signal   string    `json:"signal,omitempty"` // such as SIGKILL
 	Cause    ExitCause `json:"cause"`
+	// Reason is what failed, for causes probe and postStart.
+	Reason string `json:"reason,omitempty"`
 	// OOMScope says whose memory limit was hit, for cause oom: container, pod, or host.
 	OOMScope   string    `json:"oomScope,omitempty"`
 	FinishedAt time.Time `json:"finishedAt"`
@@ -125,6 +127,10 @@ const (
 	CauseExit   ExitCause = "exit"   // it exited by itself
 	CauseSignal ExitCause = "signal" // a signal ended it
 	CauseOOM    ExitCause = "oom"    // the kernel's OOM killer ended it
+
+	// The pod's monitor stopped it, as Signal and ExitCode say.
+	CauseProbe     ExitCause = "probe"     // its liveness or startup probe had failed
+	CausePostStart ExitCause = "postStart" // its postStart had failed
 )
 
 // bootID returns the kernel's boot id (random(4), /proc/sys/kernel/random).

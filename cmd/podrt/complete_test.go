@@ -118,7 +118,7 @@ var freeText = strings.Fields(`add-host additional-gids annotation apparmor blki
 	cwd dns dns-option dns-search domainname egress-bandwidth env gateway gidmap hostname ingress-bandwidth interval
 	ip ip-range kernel-memory kernel-memory-tcp l3-cache-schema label lsm-mount-context mac-address mem-bw-schema
 	memory memory-reservation memory-swap mtu name page-server pids-limit preserve-fds process-label publish shm-size
-	status-fd stop-timeout subnet sysctl tail time uid uidmap user vlan volume`)
+	status-fd stop-timeout subnet sysctl tail time timeout uid uidmap user vlan volume`)
 
 // A new flag has to be thought of: words gets its values, or freeText its name.
 func TestCompleteValues(t *testing.T) {

@@ -130,11 +130,15 @@ func reportRestart(x sandbox.Exit) {
 
 // describeExit says how a container ended.
 func describeExit(x sandbox.ExitRecord) string {
-	switch x.Cause {
-	case sandbox.CauseOOM:
-		return fmt.Sprintf("was killed for lack of memory (the %s's limit), status %d", x.OOMScope, x.ExitCode)
-	case sandbox.CauseSignal:
-		return fmt.Sprintf("was ended by %s, status %d", x.Signal, x.ExitCode)
+	how := fmt.Sprintf("exited with status %d", x.ExitCode)
+	switch {
+	case x.Cause == sandbox.CauseOOM:
+		how = fmt.Sprintf("was killed for lack of memory (the %s's limit), status %d", x.OOMScope, x.ExitCode)
+	case x.Signal != "":
+		how = fmt.Sprintf("was ended by %s, status %d", x.Signal, x.ExitCode)
 	}
-	return fmt.Sprintf("exited with status %d", x.ExitCode)
+	if x.Reason != "" {
+		return fmt.Sprintf("was stopped (%s), and %s", x.Reason, how)
+	}
+	return how
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -56,14 +57,15 @@ func podStopCommand() *command {
 		usage: "stop the containers of pods",
 		args: podsArgs + `
 
-Each container gets its stop signal, SIGTERM if it names no other, sidecars when
-all others have ended, and is killed if it has not ended when the grace period is
-over. The pods stay, and no container is started until "podrt pod start". A pod
+Each container gets its stop signal, SIGTERM if it names no other, once its preStop
+has ended, sidecars when all others have ended, and is killed if it has not ended
+when the grace period is over. The pods stay, and no container is started until "podrt pod start". A pod
 behind an engine is for the engine to stop.`,
 		flags: func(f *flags) {
 			f.Func(func(s string) error { return parseSeconds(s, &seconds) }, "time, t", "grace period in `SECONDS`, instead of the pod's own; 0 kills at once")
 		},
 		min: 1, max: -1,
+		starts: asItIs, // preStop
 		run: func(e *env, args []string) error {
 			var grace *time.Duration
 			if seconds >= 0 {
@@ -151,17 +153,35 @@ Kubernetes, or NAMESPACE/NAME.`,
 }
 
 func podWaitCommand() *command {
+	var ready bool
+	seconds := -1
 	return &command{
 		name:  "wait",
-		usage: "wait until the containers of pods have ended",
+		usage: "wait until the containers of pods have ended, or are ready",
 		args: podsArgs + `
 
 Prints a line for each container: its name, its exit status ("-" where a caller
-that made it alone knows), and how it ended.`,
+that made it alone knows), and how it ended.
+
+With --ready it waits until all containers run and their probes say that they are
+ready, and prints nothing. That a pod cannot become ready any more, because one of
+its containers has ended for good, is an error.`,
+		flags: func(f *flags) {
+			f.Bool(&ready, "ready, r", "wait until the pods are ready")
+			f.Func(func(s string) error { return parseSeconds(s, &seconds) }, "timeout", "fail after `SECONDS` (default no limit)")
+		},
 		min: 1, max: -1,
 		run: func(e *env, args []string) error {
 			ctx, stop := interruptible()
 			defer stop()
+			if seconds >= 0 {
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithTimeout(ctx, time.Duration(seconds)*time.Second)
+				defer cancel()
+			}
+			if ready {
+				return e.eachPod(args, func(p *sandbox.Pod) error { return p.WaitReady(ctx) })
+			}
 			return e.eachPod(args, func(p *sandbox.Pod) error {
 				containers, err := p.Wait(ctx)
 				if err != nil {

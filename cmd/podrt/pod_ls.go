@@ -46,9 +46,9 @@ func podLsCommand() *command {
 				errs = append(errs, printJSON(e.stdout, list))
 			default:
 				w := newTable(e.stdout)
-				fmt.Fprint(w, "UID\tNAME\tPHASE\tCREATED\tCONTAINERS\tRESTARTS\tNETWORK\tENGINE\n")
+				fmt.Fprint(w, "UID\tNAME\tPHASE\tCREATED\tCONTAINERS\tREADY\tRESTARTS\tNETWORK\tENGINE\n")
 				for _, l := range list {
-					fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d/%d\t%d\t%s\t%s\n", l.UID, l.Name, l.Phase, l.Created.Format(time.RFC3339), l.Running, l.Containers, l.Restarts, l.Network, l.owner())
+					fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d/%d\t%s\t%d\t%s\t%s\n", l.UID, l.Name, l.Phase, l.Created.Format(time.RFC3339), l.Running, l.Containers, l.ready(), l.Restarts, l.Network, l.owner())
 				}
 				errs = append(errs, w.Flush())
 			}
@@ -65,6 +65,7 @@ type podLine struct {
 	Created    time.Time         `json:"created"`
 	Running    int               `json:"running"`
 	Containers int               `json:"containers"`
+	Ready      bool              `json:"ready"`
 	Restarts   int               `json:"restarts"` // of all containers
 	Network    string            `json:"network"`
 	Engine     string            `json:"engine,omitempty"` // whose pod it is, if not podrt's
@@ -72,7 +73,7 @@ type podLine struct {
 }
 
 func newPodLine(st *sandbox.PodStatus) podLine {
-	l := podLine{UID: st.UID, Name: st.Name, Phase: st.Phase, Created: st.Created, Containers: len(st.Containers), Network: st.Network.Mode, Labels: st.Labels}
+	l := podLine{UID: st.UID, Name: st.Name, Phase: st.Phase, Created: st.Created, Containers: len(st.Containers), Ready: st.Ready, Network: st.Network.Mode, Labels: st.Labels}
 	for _, c := range st.Containers {
 		l.Restarts += c.Restarts
 		if c.Role == sandbox.RoleInit {
@@ -87,6 +88,13 @@ func newPodLine(st *sandbox.PodStatus) podLine {
 		l.Engine = st.Engine.Engine
 	}
 	return l
+}
+
+func (l *podLine) ready() string {
+	if l.Ready {
+		return "yes"
+	}
+	return "no"
 }
 
 func (l *podLine) owner() string { return orDash(l.Engine) }

@@ -1,0 +1,446 @@
+package integration
+
+import (
+	"net"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/podrt/podrt/integration/bundle"
+)
+
+// shell is a probe's or a handler's exec.
+func command(script string) object {
+	return object{"exec": object{"command": list{"sh", "-c", script}}}
+}
+
+// each is a probe that is asked each second, and decides at once, with further members.
+func each(probe object, members ...any) object {
+	p := object{"periodSeconds": 1, "failureThreshold": 1}
+	for k, v := range probe {
+		p[k] = v
+	}
+	for pair := range slices.Chunk(members, 2) {
+		p[pair[0].(string)] = pair[1]
+	}
+	return p
+}
+
+// probed is a container that runs a script, with those members of pod.json.
+func probed(name, script string, member object) bundle.Container {
+	return bundle.Container{Name: name, Member: member, Spec: bundle.Spec("sh", "-c", script)}
+}
+
+// quick is restarting with a grace period that no shell outlasts.
+func quick(policy string, seconds int) bundle.Pod {
+	p := restarting(policy, seconds)
+	if policy == "Never" {
+		delete(p, "restartBackOff")
+	}
+	p["terminationGracePeriodSeconds"] = 1
+	return p
+}
+
+// ready waits for the pod p.
+func (w *world) ready(t *testing.T) *podInfo {
+	t.Helper()
+	w.ok(t, "pod", "wait", "--ready", "--timeout", "60", "p")
+	return w.inspect(t, "p")
+}
+
+// TestProbeExec: readiness comes and goes, and a failed liveness probe has the
+// container started again, which begins anew.
+func TestProbeExec(t *testing.T) {
+	w := newWorld(t)
+	w.start(t, w.podOf(t, quick("OnFailure", 1000),
+		probed("a", "trap 'exit 0' TERM; while :; do sleep 0.05; done", object{
+			"readinessProbe": each(command("test -e /dev/shm/ready || { echo not yet; exit 3; }")),
+			"livenessProbe":  each(command("test ! -e /dev/shm/dead")),
+		}),
+		probed("b", "exec sleep 1000", nil)))
+	eventually(t, "the probes were asked", func() bool {
+		p := w.inspect(t, "p").container(t, "a").Probes
+		return p != nil && p.Readiness.Failures > 0
+	})
+	info := w.inspect(t, "p")
+	a := info.container(t, "a")
+	if info.Ready || a.Ready || !info.container(t, "b").Ready || !a.Probes.Started || !a.Probes.Liveness.Success || a.Probes.Readiness.Message != "exit status 3: not yet" {
+		t.Errorf("pod ready %t, a %+v, %+v; want b ready alone", info.Ready, a, a.Probes.Readiness)
+	}
+	w.fails(t, 1, []string{`pod "p" is not ready`, `container "a" is running, and its readinessProbe has not succeeded: exit status 3: not yet`}, "pod", "wait", "--ready", "--timeout", "0", "p")
+	set := func(name, verb string) { w.ok(t, "pod", "exec", "p", "b", verb, "/dev/shm/"+name) }
+	set("ready", "touch")
+	if info := w.ready(t); !info.Ready || !info.container(t, "a").Ready {
+		t.Errorf("%+v; want it ready", info)
+	}
+	set("ready", "rm")
+	eventually(t, "a is not ready", func() bool { return !w.inspect(t, "p").Ready })
+	set("ready", "touch")
+	w.ready(t)
+
+	set("ready", "rm")
+	set("dead", "touch")
+	var again *containerInfo
+	eventually(t, "a is started again", func() bool {
+		again = w.inspect(t, "p").container(t, "a")
+		return again.Restarts == 1 && again.Status == "running"
+	})
+	if again.Ready || again.PID == a.PID {
+		t.Errorf("after the restart: %+v; want another process that is not ready", again)
+	}
+	// It has ended with 0, and comes back all the same.
+	if x := again.LastExit; x == nil || x.Cause != "probe" || x.ExitCode != 0 || x.Signal != "" || x.Reason != "livenessProbe failed: exit status 1" {
+		t.Errorf("last exit %+v; want that of a failed probe", x)
+	}
+	// The next one waits for its back-off.
+	eventually(t, "a waits", func() bool {
+		x := w.inspect(t, "p").container(t, "a").Exit
+		return x != nil && x.RestartAt != nil && x.Cause == "probe"
+	})
+	w.ok(t, "pod", "stop", "p")
+	w.fails(t, 1, []string{`pod "p" does not become ready: its phase is`}, "pod", "wait", "--ready", "p")
+	w.ok(t, "pod", "rm", "p")
+}
+
+// TestProbeNever: a container that is not started again stays ended, and says why.
+func TestProbeNever(t *testing.T) {
+	w := newWorld(t)
+	r := w.podrt(t, "pod", "run", w.podOf(t, quick("Never", 1), probed("a", "exec sleep 1000", object{
+		"startupProbe": each(command("echo broken >&2; exit 1"), "terminationGracePeriodSeconds", 1),
+	})))
+	want := "container \"a\" was stopped (startupProbe failed: exit status 1: broken), and was ended by SIGKILL, status 137\n"
+	if r.code != 137 || r.stderr != want {
+		t.Errorf("exit code %d, standard error %q; want 137, %q", r.code, r.stderr, want)
+	}
+}
+
+// TestProbeLeftovers: what a probe leaves, or hangs in, is gone when the next one
+// comes, and nothing else of the container is.
+func TestProbeLeftovers(t *testing.T) {
+	w := newWorld(t)
+	// The init reaps: what was killed is its child then.
+	w.start(t, w.podOf(t, quick("Always", 1000), probed("a", "sleep 1000 & sleep 1001 & while :; do wait; sleep 0.05; done", object{
+		"livenessProbe":  each(command("for i in 1 2 3; do setsid sh -c 'trap \"\" TERM HUP; sleep 2000 & sleep 2000' & done; exit 0"), "timeoutSeconds", 20),
+		"readinessProbe": each(command("trap '' TERM; setsid sleep 3000 & echo asked >> /dev/shm/asked; sleep 3000")),
+	})))
+	asked := func() int {
+		return len(strings.Fields(w.ok(t, "pod", "exec", "p", "a", "cat", "/dev/shm/asked").stdout))
+	}
+	eventually(t, "it was asked", func() bool { p := w.inspect(t, "p").container(t, "a").Probes; return p.Readiness.Failures > 0 })
+	eventually(t, "it was asked thrice", func() bool { return asked() >= 3 })
+	c := w.inspect(t, "p").container(t, "a")
+	if c.Probes.Readiness.Message != "timed out" || c.Restarts != 0 || !c.Probes.Liveness.Success {
+		t.Errorf("%+v, %+v; want the readiness probe to have timed out, and no more", c, c.Probes)
+	}
+	// The shell, its two, perhaps its sleep, and the probe that is under way.
+	if n := len(procs(t, c.Cgroup)); n > 4+12 {
+		t.Errorf("%d processes; want those of the container, and of one probe of each kind", n)
+	}
+	for _, name := range []string{"sleep 1000", "sleep 1001"} {
+		if out := w.ok(t, "pod", "ps", "p").stdout; !strings.Contains(out, name) {
+			t.Errorf("%q of the container was killed: %s", name, out)
+		}
+	}
+}
+
+// TestProbeHangs: while a probe hangs a pod is stopped, killed and removed as fast as
+// without.
+func TestProbeHangs(t *testing.T) {
+	w := newWorld(t)
+	hang := object{"exec": object{"command": list{"sh", "-c", "trap '' TERM; echo > /dev/shm/asked; sleep 1000"}}, "timeoutSeconds": 1000}
+	dir := w.podOf(t, quick("Always", 1), probed("a", "trap 'exit 7' TERM; while :; do sleep 0.05; done", object{"livenessProbe": hang, "readinessProbe": hang}))
+	for _, verb := range [][]string{{"stop"}, {"stop", "-t", "0"}, {"kill"}, {"rm", "-f"}} {
+		w.start(t, dir)
+		eventually(t, "the probe hangs", func() bool {
+			return w.podrt(t, "pod", "exec", "p", "a", "test", "-e", "/dev/shm/asked").code == 0
+		})
+		began := time.Now()
+		w.ok(t, append(append([]string{"pod"}, verb...), "p")...)
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("pod %q took %v", verb, took)
+		}
+		if verb[0] != "rm" {
+			if len(verb) == 1 && verb[0] == "stop" {
+				w.inspect(t, "p").container(t, "a").wantExit(t, 7, "exit", "")
+			}
+			w.ok(t, "pod", "rm", "p")
+		}
+		eventually(t, "the monitor has gone", func() bool { return len(monitors(t, dir)) == 0 })
+	}
+}
+
+// TestProbeMonitorKilled: nobody takes a container for ready whom nobody asks, and
+// what a probe had started goes with the pod.
+func TestProbeMonitorKilled(t *testing.T) {
+	w := newWorld(t)
+	dir := w.podOf(t, quick("Never", 1), probed("a", "exec sleep 1000", object{
+		"readinessProbe": each(command("exit 0")),
+		"livenessProbe":  object{"exec": object{"command": list{"sleep", "1000"}}, "timeoutSeconds": 1000},
+	}), probed("b", "exec sleep 1000", nil))
+	w.start(t, dir)
+	c := w.ready(t).container(t, "a")
+	eventually(t, "the liveness probe hangs", func() bool { return len(procs(t, c.Cgroup)) >= 2 })
+	for _, m := range monitors(t, dir) {
+		pid, err := strconv.Atoi(strings.Fields(m)[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.Kill(pid, unix.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "the monitor has gone", func() bool { return !w.inspect(t, "p").Monitored })
+	info := w.inspect(t, "p")
+	if info.Ready || info.container(t, "a").Ready || !info.container(t, "b").Ready {
+		t.Errorf("%+v; want b ready alone", info)
+	}
+	w.fails(t, 1, []string{"the process that asked its probes has gone"}, "pod", "wait", "--ready", "p")
+	w.ok(t, "pod", "rm", "-f", "p")
+}
+
+// TestProbePausedPod: a pod that is paused is not asked, and does not fail for it.
+func TestProbePausedPod(t *testing.T) {
+	w := newWorld(t)
+	w.start(t, w.podOf(t, quick("Always", 1000), probed("a", "exec sleep 1000", object{
+		"livenessProbe": each(command("sleep 0.3")),
+	})))
+	w.ready(t)
+	for range 3 { // at some time a probe is under way
+		w.ok(t, "pod", "pause", "p")
+		if info := w.inspect(t, "p"); info.Ready || info.Phase != "Paused" {
+			t.Errorf("paused: %+v; want it not ready", info)
+		}
+		time.Sleep(1300 * time.Millisecond) // that is what it has to outlast
+		w.ok(t, "pod", "resume", "p")
+		w.ready(t)
+	}
+	if c := w.inspect(t, "p").container(t, "a"); c.Restarts != 0 || c.Probes.Liveness.Failures != 0 {
+		t.Errorf("%+v, %+v; want no failure", c, c.Probes.Liveness)
+	}
+}
+
+// TestProbeSidecar: a sidecar's startup probe holds back what is behind it, also over
+// a restart of the sidecar, and a stop meanwhile ends that.
+func TestProbeSidecar(t *testing.T) {
+	w := newWorld(t)
+	script := "echo up >> /dev/shm/s; exec sleep 1000"
+	member := object{"restartPolicy": "Always", "startupProbe": each(command("[ $(wc -l < /dev/shm/s) = 2 ]"), "terminationGracePeriodSeconds", 1)}
+	side := probed("s", script, member)
+	side.Init = true
+	r := w.podrt(t, "pod", "run", w.podOf(t, quick("Never", 1), side, probed("a", "cat /dev/shm/s", nil)))
+	if r.code != 0 || r.stdout != "a | up\na | up\n" {
+		t.Errorf("exit code %d, %q; want a to see the second start of s: %v", r.code, r.stdout, r)
+	}
+
+	never := probed("s", script, object{"restartPolicy": "Always", "startupProbe": each(command("exit 1"), "failureThreshold", 1000)})
+	never.Init = true
+	dir := w.podOf(t, quick("Never", 1), never, probed("a", "echo started", nil))
+	cmd, _ := w.detached(t, dir)
+	eventually(t, "the sidecar is asked", func() bool {
+		if w.podrt(t, "pod", "inspect", "p").code != 0 {
+			return false
+		}
+		p := w.inspect(t, "p").find("s")
+		return p != nil && p.Probes != nil && p.Probes.Startup != nil && p.Probes.Startup.Failures > 0
+	})
+	w.ok(t, "pod", "stop", "-t", "0", "p")
+	if err := cmd.Wait(); err == nil {
+		t.Error("pod run -d of a pod that was stopped before it started succeeded")
+	}
+	if s := w.inspect(t, "p").container(t, "a").Status; s != "waiting" {
+		t.Errorf("a is %s; want it never to have been made", s)
+	}
+	w.ok(t, "pod", "rm", "p")
+}
+
+// TestProbeHandlers: postStart beside the command, preStop before the signal, once,
+// and within the grace period.
+func TestProbeHandlers(t *testing.T) {
+	w := newWorld(t)
+	script := "trap 'echo term >> /dev/shm/log; cat /dev/shm/log; exit 0' TERM; echo main >> /dev/shm/log; while :; do sleep 0.05; done"
+	log := func(uid string) string { return readFile(t, filepath.Join(w.log, uid, "a.log")) }
+	t.Run("order", func(t *testing.T) {
+		uid := w.start(t, w.podOf(t, quick("Never", 1), probed("a", script, object{"lifecycle": object{
+			"postStart": command("while ! grep -q main /dev/shm/log; do sleep 0.01; done; echo post >> /dev/shm/log"),
+			"preStop":   command("echo pre >> /dev/shm/log; sleep 0.3; echo done >> /dev/shm/log"),
+		}})))
+		w.ready(t)
+		w.ok(t, "pod", "stop", "p")
+		w.inspect(t, "p").container(t, "a").wantExit(t, 0, "exit", "")
+		if got := log(uid); got != "main\npost\npre\ndone\nterm\n" {
+			t.Errorf("order %q", got)
+		}
+		w.ok(t, "pod", "rm", "p")
+	})
+	t.Run("two stops", func(t *testing.T) {
+		uid := w.start(t, w.podOf(t, quick("Never", 1), probed("a", script, object{"lifecycle": object{
+			"preStop": command("echo pre >> /dev/shm/log; while [ ! -e /dev/shm/go ]; do sleep 0.01; done"),
+		}})))
+		w.ready(t)
+		stops := make(chan *result, 2)
+		for range 2 {
+			go func() { stops <- w.podrt(t, "pod", "stop", "p") }()
+		}
+		eventually(t, "preStop has begun", func() bool {
+			return w.podrt(t, "pod", "exec", "p", "a", "grep", "-q", "pre", "/dev/shm/log").code == 0
+		})
+		w.ok(t, "pod", "exec", "p", "a", "touch", "/dev/shm/go")
+		for range 2 {
+			if r := <-stops; r.code != 0 {
+				t.Errorf("stop: %v", r)
+			}
+		}
+		if got := log(uid); strings.Count(got, "pre\n") != 1 {
+			t.Errorf("%q; want preStop once", got)
+		}
+		w.ok(t, "pod", "rm", "p")
+	})
+	t.Run("foreground", func(t *testing.T) {
+		f := w.foreground(t, w.podOf(t, quick("Never", 1), probed("a", "echo up; "+script, object{"lifecycle": object{
+			"preStop": command("echo pre >> /dev/shm/log"),
+		}})))
+		if !f.lines.Scan() || f.lines.Text() != "a | up" {
+			t.Fatalf("output %q; want up", f.lines.Text())
+		}
+		if err := f.cmd.Process.Signal(unix.SIGINT); err != nil {
+			t.Fatal(err)
+		}
+		if code, _ := f.end(t); code != 0 {
+			t.Errorf("exit code %d; want 0", code)
+		}
+	})
+	t.Run("preStop is bounded", func(t *testing.T) {
+		w.start(t, w.podOf(t, bundle.Pod{"terminationGracePeriodSeconds": 1}, probed("a", script, object{"lifecycle": object{"preStop": command("trap '' TERM; sleep 1000")}})))
+		w.ready(t)
+		began := time.Now()
+		w.ok(t, "pod", "stop", "p")
+		if took := time.Since(began); took < time.Second || took > 10*time.Second {
+			t.Errorf("stop took %v; want the grace period, and little more", took)
+		}
+		// It still had its time for the signal.
+		w.inspect(t, "p").container(t, "a").wantExit(t, 0, "exit", "")
+		w.ok(t, "pod", "rm", "p")
+	})
+	t.Run("postStart fails", func(t *testing.T) {
+		w.start(t, w.podOf(t, quick("OnFailure", 1000), probed("a", script, object{"lifecycle": object{
+			"postStart": command("echo no >&2; exit 4"),
+			"preStop":   command("echo pre >> /dev/shm/log"),
+		}})))
+		var c *containerInfo
+		eventually(t, "a was started again, and waits", func() bool {
+			c = w.inspect(t, "p").container(t, "a")
+			return c.Restarts == 1 && c.Exit != nil
+		})
+		if x := c.LastExit; x.Cause != "postStart" || x.Reason != "postStart failed: exit status 4: no" || c.Ready {
+			t.Errorf("last exit %+v", x)
+		}
+		w.ok(t, "pod", "rm", "-f", "p")
+	})
+	t.Run("hanging postStart", func(t *testing.T) {
+		w.start(t, w.podOf(t, quick("Never", 1), probed("a", script, object{"lifecycle": object{"postStart": command("trap '' TERM; sleep 1000")}})))
+		if info := w.inspect(t, "p"); info.Ready || info.container(t, "a").Probes.Started {
+			t.Errorf("%+v; want it not started", info)
+		}
+		began := time.Now()
+		w.ok(t, "pod", "stop", "p")
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("stop took %v", took)
+		}
+		w.ok(t, "pod", "rm", "p")
+	})
+}
+
+// TestProbeNetwork: the pod is asked by the network from inside of it, as nobody.
+func TestProbeNetwork(t *testing.T) {
+	w := newWorld(t)
+	host := newListener(t) // on the host's loopback
+	web := "mkdir /dev/shm/www; echo fine > /dev/shm/www/index.html; exec httpd -f -p 8080 -h /dev/shm/www"
+	http := object{"httpGet": object{"port": 8080}}
+	w.start(t, w.podOf(t, quick("Always", 1000),
+		probed("a", web, object{
+			"readinessProbe": each(http), "startupProbe": each(object{"tcpSocket": object{"port": 8080, "host": "localhost"}}, "failureThreshold", 60),
+			"lifecycle": object{"postStart": object{"sleep": object{"seconds": 0}}, "preStop": object{"httpGet": object{"path": "/pre-stop", "port": 8081}}},
+		}),
+		// nc says who asks.
+		probed("stop", "nc -l -p 8081 -e sh -c 'head -n 1 > /dev/shm/stop; echo' ; cat /dev/shm/stop", nil),
+		probed("no", "exec sleep 1000", object{"readinessProbe": each(object{"httpGet": object{"port": 8080, "path": "/none"}})}),
+		probed("far", "exec sleep 1000", object{"readinessProbe": each(object{"tcpSocket": object{"port": host.port}})}),
+		probed("rpc", "exec sleep 1000", object{"readinessProbe": each(object{"grpc": object{"port": 8080}})})))
+	eventually(t, "a is ready", func() bool { return w.inspect(t, "p").container(t, "a").Ready })
+	for name, message := range map[string]string{"no": "HTTP status 404", "far": "connection refused", "rpc": ""} {
+		eventually(t, name+" was asked", func() bool {
+			return w.inspect(t, "p").container(t, name).Probes.Readiness.Failures > 0
+		})
+		if c := w.inspect(t, "p").container(t, name); c.Ready || !strings.Contains(c.Probes.Readiness.Message, message) {
+			t.Errorf("%s: ready %t, %+v; want %q", name, c.Ready, c.Probes.Readiness, message)
+		}
+	}
+	uid := w.inspect(t, "p").UID
+	w.ok(t, "pod", "stop", "p")
+	if got := readFile(t, filepath.Join(w.log, uid, "stop.log")); !strings.HasPrefix(got, "GET /pre-stop HTTP/1.1") {
+		t.Errorf("preStop: %q", got)
+	}
+	if n := host.accepted(); n != 0 {
+		t.Errorf("the host's loopback was connected to %d times", n)
+	}
+	w.ok(t, "pod", "rm", "p")
+
+	// With a network of its own the pod has an address, and no other is asked.
+	w.start(t, w.podOf(t, bundle.Pod{"terminationGracePeriodSeconds": 1, "network": object{"mode": "bridge"}}, probed("a", "cd /dev/shm; echo fine > index.html; httpd -f -p 127.0.0.1:8080 & exec httpd -f -p 8081", object{
+		"readinessProbe": each(object{"httpGet": object{"port": 8081}}),
+		"livenessProbe":  each(object{"tcpSocket": object{"port": 8080}}, "failureThreshold", 1000),
+	})))
+	w.ready(t)
+	eventually(t, "the loopback was not asked", func() bool {
+		return strings.Contains(w.inspect(t, "p").container(t, "a").Probes.Liveness.Message, "connection refused")
+	})
+	w.ok(t, "pod", "rm", "-f", "p")
+	w.ok(t, "network", "prune")
+}
+
+// TestProbeProgramMissing: a pod that needs podrt-probe is refused without it, before
+// anything is made.
+func TestProbeProgramMissing(t *testing.T) {
+	w := newWorld(t)
+	t.Setenv(dialEnv, filepath.Join(w.dir, "none"))
+	dir := w.podOf(t, quick("Never", 1), probed("a", "exit 0", object{"livenessProbe": object{"tcpSocket": object{"port": 80}}}))
+	w.fails(t, 125, []string{"$" + dialEnv, "no such file"}, "pod", "run", dir)
+	if left := w.left(); len(left) > 0 {
+		t.Errorf("there is %q", left)
+	}
+}
+
+// listener counts who connects to it.
+type listener struct {
+	port  int
+	count atomic.Int64
+}
+
+func newListener(t *testing.T) *listener {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	counter := &listener{port: l.Addr().(*net.TCPAddr).Port}
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			counter.count.Add(1)
+			_ = c.Close()
+		}
+	}()
+	return counter
+}
+
+func (l *listener) accepted() int64 { return l.count.Load() }
