@@ -2,6 +2,7 @@ package integration
 
 import (
 	"net"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -37,6 +38,9 @@ func probed(name, script string, member object) bundle.Container {
 	return bundle.Container{Name: name, Member: member, Spec: bundle.Spec("sh", "-c", script)}
 }
 
+// polite ends with 0 when it is asked to.
+const polite = "trap 'exit 0' TERM; while :; do sleep 0.05; done"
+
 // quick is restarting with a grace period that no shell outlasts.
 func quick(policy string, seconds int) bundle.Pod {
 	p := restarting(policy, seconds)
@@ -59,7 +63,7 @@ func (w *world) ready(t *testing.T) *podInfo {
 func TestProbeExec(t *testing.T) {
 	w := newWorld(t)
 	w.start(t, w.podOf(t, quick("OnFailure", 1000),
-		probed("a", "trap 'exit 0' TERM; while :; do sleep 0.05; done", object{
+		probed("a", polite, object{
 			"readinessProbe": each(command("test -e /dev/shm/ready || { echo not yet; exit 3; }")),
 			"livenessProbe":  each(command("test ! -e /dev/shm/dead")),
 		}),
@@ -149,6 +153,42 @@ func TestProbeLeftovers(t *testing.T) {
 	}
 }
 
+// TestProbeNamespaces: a command is executed in any sort of container, and what it
+// leaves is gone.
+func TestProbeNamespaces(t *testing.T) {
+	ids := list{object{"containerID": 0, "hostID": 100000, "size": 65536}}
+	w := newWorld(t)
+	for name, members := range map[string]bundle.Pod{
+		"sharedpid": {"share": list{"net", "ipc", "uts", "pid"}},
+		"hostpid":   {"host": list{"pid"}},
+		"user":      {"userNamespace": object{"uidMappings": ids, "gidMappings": ids}},
+		"own":       {"share": list{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			members["terminationGracePeriodSeconds"] = 1
+			c := probed("a", polite, object{
+				"livenessProbe":  each(command("setsid sleep 2000 & exit 0")),
+				"readinessProbe": each(command("echo $$ > /proc/self/fd/2; id -u")),
+				"lifecycle":      object{"postStart": command("exit 0"), "preStop": command("exit 0")},
+			})
+			dir := w.podOf(t, members, c)
+			if name == "user" {
+				if err := bundle.Chown(filepath.Join(dir, "containers/a/rootfs"), 100000, 100000); err != nil {
+					t.Fatal(err)
+				}
+			}
+			w.start(t, dir)
+			a := w.ready(t).container(t, "a")
+			if a.Restarts != 0 || a.Probes.Liveness.Failures != 0 {
+				t.Errorf("%+v, %+v", a, a.Probes.Liveness)
+			}
+			eventually(t, "only the container is left", func() bool { return len(procs(t, a.Cgroup)) <= 2 })
+			w.ok(t, "pod", "stop", "p")
+			w.ok(t, "pod", "rm", "p")
+		})
+	}
+}
+
 // TestProbeHangs: while a probe hangs a pod is stopped, killed and removed as fast as
 // without.
 func TestProbeHangs(t *testing.T) {
@@ -182,10 +222,22 @@ func TestProbeMonitorKilled(t *testing.T) {
 	dir := w.podOf(t, quick("Never", 1), probed("a", "exec sleep 1000", object{
 		"readinessProbe": each(command("exit 0")),
 		"livenessProbe":  object{"exec": object{"command": list{"sleep", "1000"}}, "timeoutSeconds": 1000},
-	}), probed("b", "exec sleep 1000", nil))
+	}), probed("b", "exec sleep 1000", nil), probed("c", "exec nc -l -p 8080 -e sleep 1000", object{
+		"livenessProbe": object{"httpGet": object{"port": 8080}, "timeoutSeconds": 1000, "initialDelaySeconds": 1},
+	}))
 	w.start(t, dir)
-	c := w.ready(t).container(t, "a")
-	eventually(t, "the liveness probe hangs", func() bool { return len(procs(t, c.Cgroup)) >= 2 })
+	info := w.ready(t)
+	a := info.container(t, "a")
+	eventually(t, "the liveness probes hang", func() bool {
+		all := dialers(t)
+		return len(procs(t, a.Cgroup)) >= 2 && len(all) == 1 && strings.Contains(all[0], "Uid:\t65534\t65534\t65534\t65534")
+	})
+	all := dialers(t)
+	for _, line := range []string{"Gid:\t65534\t65534\t65534\t65534", "Groups:\t \n", "CapPrm:\t0000000000000000", "CapEff:\t0000000000000000", "NoNewPrivs:\t1"} {
+		if !strings.Contains(all[0], line) {
+			t.Errorf("no %q of the process that asks: %s", line, all[0])
+		}
+	}
 	for _, m := range monitors(t, dir) {
 		pid, err := strconv.Atoi(strings.Fields(m)[0])
 		if err != nil {
@@ -196,12 +248,31 @@ func TestProbeMonitorKilled(t *testing.T) {
 		}
 	}
 	eventually(t, "the monitor has gone", func() bool { return !w.inspect(t, "p").Monitored })
-	info := w.inspect(t, "p")
+	eventually(t, "what asked c has gone", func() bool { return len(dialers(t)) == 0 })
+	info = w.inspect(t, "p")
 	if info.Ready || info.container(t, "a").Ready || !info.container(t, "b").Ready {
 		t.Errorf("%+v; want b ready alone", info)
 	}
 	w.fails(t, 1, []string{"the process that asked its probes has gone"}, "pod", "wait", "--ready", "p")
 	w.ok(t, "pod", "rm", "-f", "p")
+}
+
+// dialers are the processes of podrt-probe, as user and capabilities.
+func dialers(t *testing.T) []string {
+	t.Helper()
+	var found []string
+	statuses, err := filepath.Glob("/proc/[0-9]*/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range statuses {
+		status, err := os.ReadFile(path)
+		if err != nil || !strings.HasPrefix(string(status), "Name:\tpodrt-probe\n") {
+			continue
+		}
+		found = append(found, string(status))
+	}
+	return found
 }
 
 // TestProbePausedPod: a pod that is paused is not asked, and does not fail for it.
@@ -211,12 +282,12 @@ func TestProbePausedPod(t *testing.T) {
 		"livenessProbe": each(command("sleep 0.3")),
 	})))
 	w.ready(t)
-	for range 3 { // at some time a probe is under way
+	for range 2 { // at some time a probe is under way
 		w.ok(t, "pod", "pause", "p")
 		if info := w.inspect(t, "p"); info.Ready || info.Phase != "Paused" {
 			t.Errorf("paused: %+v; want it not ready", info)
 		}
-		time.Sleep(1300 * time.Millisecond) // that is what it has to outlast
+		time.Sleep(1100 * time.Millisecond) // that is what it has to outlast
 		w.ok(t, "pod", "resume", "p")
 		w.ready(t)
 	}
@@ -360,7 +431,7 @@ func TestProbeHandlers(t *testing.T) {
 func TestProbeNetwork(t *testing.T) {
 	w := newWorld(t)
 	host := newListener(t) // on the host's loopback
-	web := "mkdir /dev/shm/www; echo fine > /dev/shm/www/index.html; exec httpd -f -p 8080 -h /dev/shm/www"
+	web := "mkdir /dev/shm/www; echo fine > /dev/shm/www/index.html; httpd -p 8080 -h /dev/shm/www; " + polite
 	http := object{"httpGet": object{"port": 8080}}
 	w.start(t, w.podOf(t, quick("Always", 1000),
 		probed("a", web, object{
@@ -369,9 +440,9 @@ func TestProbeNetwork(t *testing.T) {
 		}),
 		// nc says who asks.
 		probed("stop", "nc -l -p 8081 -e sh -c 'head -n 1 > /dev/shm/stop; echo' ; cat /dev/shm/stop", nil),
-		probed("no", "exec sleep 1000", object{"readinessProbe": each(object{"httpGet": object{"port": 8080, "path": "/none"}})}),
-		probed("far", "exec sleep 1000", object{"readinessProbe": each(object{"tcpSocket": object{"port": host.port}})}),
-		probed("rpc", "exec sleep 1000", object{"readinessProbe": each(object{"grpc": object{"port": 8080}})})))
+		probed("no", polite, object{"readinessProbe": each(object{"httpGet": object{"port": 8080, "path": "/none"}})}),
+		probed("far", polite, object{"readinessProbe": each(object{"tcpSocket": object{"port": host.port}})}),
+		probed("rpc", polite, object{"readinessProbe": each(object{"grpc": object{"port": 8080}})})))
 	eventually(t, "a is ready", func() bool { return w.inspect(t, "p").container(t, "a").Ready })
 	for name, message := range map[string]string{"no": "HTTP status 404", "far": "connection refused", "rpc": ""} {
 		eventually(t, name+" was asked", func() bool {

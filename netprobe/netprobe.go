@@ -1,6 +1,7 @@
 // Package netprobe is what podrt and podrt-probe say to each other: one request on
 // the standard input of podrt-probe, which is executed in the network namespace of
-// a pod, and one answer on its standard output, as JSON.
+// a pod, and one answer on its standard output, as JSON on a line. When its standard
+// input ends before the answer, podrt-probe does.
 package netprobe
 
 import (

@@ -19,7 +19,8 @@
 //	RUN/pods/UID/ns/KIND              namespace pins
 //	RUN/pods/UID/shm                  the pod's /dev/shm
 //	RUN/pods/UID/volumes/             memory-backed and bound volumes
-//	RUN/pods/UID/containers/NAME/     container.json, exit.json
+//	RUN/pods/UID/containers/NAME/     container.json, exit.json; probes.json: what the monitor has asked of the
+//	                                  init that it names; prestop: flock, and the init whose preStop was begun
 //	RUN/pods/UID/stopped              there from a stop to the next start: no container is started again;
 //	                                  flock: shared while a stop goes on, exclusive to remove it
 //	RUN/pods/UID/joiners/UID          of a pod that has joined this one's network

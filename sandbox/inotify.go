@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -38,6 +39,16 @@ func watchFile(path string, mask uint32) (*inotify, error) {
 		}
 	}()
 	return in, nil
+}
+
+// add watches another file.
+func (in *inotify) add(path string, mask uint32) error {
+	raw, err := in.file.SyscallConn()
+	if err != nil {
+		return err
+	}
+	cerr := raw.Control(func(fd uintptr) { _, err = unix.InotifyAddWatch(int(fd), path, mask) })
+	return errors.Join(cerr, err)
 }
 
 func (in *inotify) close() { _ = in.file.Close() }

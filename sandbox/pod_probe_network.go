@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -152,7 +151,7 @@ func (d *dialer) ask(ctx context.Context, r netprobe.Request) probeAnswer {
 	answers := make(chan probeAnswer)
 	go func() {
 		// Never unlocked: the thread, which may be in another network namespace, ends
-		// with the goroutine. That is also what PR_SET_PDEATHSIG is about (prctl(2)).
+		// with the goroutine.
 		runtime.LockOSThread()
 		answers <- d.execute(limit, ns, in)
 	}()
@@ -173,10 +172,16 @@ func (d *dialer) execute(ctx context.Context, ns *os.File, in []byte) probeAnswe
 	var stdout, stderr limitedBuffer
 	cmd := exec.CommandContext(ctx, path)
 	cmd.Env, cmd.Dir = []string{"GOMAXPROCS=1"}, "/"
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(in), &stdout, &stderr
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	// Open until it has answered: it ends with this process.
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return probeAnswer{err: err}
+	}
+	defer stdin.Close()
 	cmd.WaitDelay = dialGrace
 	// A group of its own: a signal from the terminal is podrt's to handle.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	release := func() {}
 	if d.reaped != nil {
 		release = d.reaped.hold()
@@ -187,6 +192,7 @@ func (d *dialer) execute(ctx context.Context, ns *os.File, in []byte) probeAnswe
 	}
 	release()
 	if err == nil {
+		_, _ = stdin.Write(append(in, '\n')) // if it does not read that, it says why
 		err = cmd.Wait()
 		if d.reaped != nil {
 			d.reaped.release(cmd.Process.Pid)

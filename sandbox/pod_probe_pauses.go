@@ -28,35 +28,77 @@ func newPauses(look func() bool) *pauses {
 	return &pauses{look: look, made: time.Now(), changed: make(chan struct{})}
 }
 
-// watchPauses follows a container's cgroup until done is closed: by inotify, or,
-// where the system allows no more of it, by looking each second.
-func watchPauses(leaf cgroups.Path, done <-chan struct{}) *pauses {
-	w := newPauses(func() bool {
+// pauseWatch follows the cgroups of a monitor's containers, by one inotify for all of
+// them: a user has few of those (fs.inotify.max_user_instances). Where the system
+// allows no more, it looks each second.
+type pauseWatch struct {
+	done <-chan struct{} // until then
+
+	mu   sync.Mutex
+	in   *inotify
+	all  map[*pauses]struct{}
+	once sync.Once
+}
+
+// add follows a container's cgroup until life has ended.
+func (f *pauseWatch) add(life context.Context, leaf cgroups.Path) *pauses {
+	p := newPauses(func() bool {
 		frozen, err := leaf.Frozen()
 		return err == nil && frozen
 	})
-	// The kernel says so of each change of what is in the file (cgroup-v2.rst).
-	in, err := watchFile(filepath.Join(string(leaf), "cgroup.events"), unix.IN_MODIFY)
-	go func() {
-		var seen <-chan struct{}
-		var look <-chan time.Time
-		if err == nil {
-			defer in.close()
-			seen = in.seen
-		} else {
-			look = time.Tick(time.Second)
+	// The kernel says so of each change of what is in the file (cgroup-v2.rst). The
+	// watch goes with the cgroup.
+	path := filepath.Join(string(leaf), "cgroup.events")
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var err error
+	if f.in == nil {
+		f.in, err = watchFile(path, unix.IN_MODIFY)
+	} else {
+		err = f.in.add(path, unix.IN_MODIFY)
+	}
+	if f.all == nil {
+		f.all = map[*pauses]struct{}{}
+	}
+	f.all[p] = struct{}{}
+	context.AfterFunc(life, func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		delete(f.all, p)
+	})
+	if f.in == nil || err != nil {
+		go p.poll(life)
+		return p
+	}
+	f.once.Do(func() { go f.follow(f.in) })
+	return p
+}
+
+func (f *pauseWatch) follow(in *inotify) {
+	defer in.close()
+	for {
+		select {
+		case <-in.seen:
+		case <-f.done:
+			return
 		}
-		for {
-			w.update()
-			select {
-			case <-seen:
-			case <-look:
-			case <-done:
-				return
-			}
+		f.mu.Lock()
+		for p := range f.all {
+			p.update()
 		}
-	}()
-	return w
+		f.mu.Unlock()
+	}
+}
+
+// poll looks each second.
+func (w *pauses) poll(life context.Context) {
+	for tick := time.Tick(time.Second); ; w.update() {
+		select {
+		case <-tick:
+		case <-life.Done():
+			return
+		}
+	}
 }
 
 // update looks at the container.

@@ -53,7 +53,7 @@ func (s *supervisor) attend(ctx context.Context, m *member, up func()) *watch {
 		*w.record.of(p.kind) = &ProbeStatus{Success: p.kind == ProbeLiveness, ChangedAt: time.Now().UTC()}
 	}
 	s.p.saveProbes(m.rec.Name, &w.record)
-	w.pauses = watchPauses(s.p.cgroup().Leaf(m.rec.Name), w.life.Done())
+	w.pauses = s.pauses.add(w.life, s.p.cgroup().Leaf(m.rec.Name))
 	w.dialer = s.p.newDialer(w.record.PID, w.record.Start, s.reaped)
 	w.wg.Go(w.run)
 	return w

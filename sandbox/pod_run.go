@@ -25,6 +25,7 @@ type supervisor struct {
 	stop   <-chan struct{} // of watchStop
 	done   chan struct{}   // closed when no container is supervised any more
 
+	pauses  pauseWatch    // of containers that are probed
 	asked   asked         // the containers that this process has asked to end
 	guard   sync.Once     // for stopWhen
 	over    chan struct{} // closed when all have ended
@@ -37,7 +38,7 @@ func newSupervisor(p *Pod, stdio Stdio, lock *os.File, ended func(Exit)) *superv
 		done: make(chan struct{}),
 		over: make(chan struct{}), stopErr: make(chan error, 1),
 	}
-	s.asked.reaped = s.reaped
+	s.asked.reaped, s.pauses.done = s.reaped, s.done
 	return s
 }
 
@@ -87,7 +88,9 @@ func (s *supervisor) initialize(ctx context.Context, containers []BundleContaine
 		}
 		if spec.role(containers[i].Name) == RoleSidecar {
 			side.add(members[0])
-			side.await(ctx)
+			if spec.InitContainers[i].watched() {
+				side.await(ctx)
+			}
 			continue
 		}
 		exits, err := s.superviseAll(ctx, members)

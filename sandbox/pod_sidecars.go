@@ -44,11 +44,6 @@ func (c *sidecars) add(m *member) {
 func (c *sidecars) await(ctx context.Context) {
 	select {
 	case <-c.up:
-		return
-	default:
-	}
-	select {
-	case <-c.up:
 	case <-c.s.watchStop():
 	case <-ctx.Done():
 	}

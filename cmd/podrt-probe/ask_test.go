@@ -315,7 +315,7 @@ func TestReadRequest(t *testing.T) {
 		strings.Replace(good, "127.0.0.1", "x", 1) + `}`:  `ParseAddr("x"): unable to parse IP`,
 		strings.Replace(good, ":80", ":65536", 1) + `}`:   "json: cannot unmarshal number 65536 into Go struct field Request.port of type uint16",
 	} {
-		_, err := readRequest(strings.NewReader(in))
+		_, err := readRequest(strings.NewReader(in + "\n"))
 		if got := fmt.Sprint(err); want == "" && err != nil || want != "" && got != want {
 			t.Errorf("%s: %s; want %s", in, got, want)
 		}

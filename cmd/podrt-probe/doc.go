@@ -7,5 +7,6 @@
 // It is a program of its own for what it links, which no start of a container
 // should pay for, and because who answers may be hostile: before it asks it becomes
 // another user, without capabilities or a way back to them, and it reads a bounded
-// part of any answer, in a bounded time.
+// part of any answer, in a bounded time. It ends when podrt does: with its standard
+// input, as PR_SET_PDEATHSIG is lost with the user (prctl(2)).
 package main

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -37,7 +38,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return 2
 	}
 	log.SetOutput(io.Discard) // net/http's, of answers that are odd
-	if err := json.NewEncoder(stdout).Encode(serve(io.LimitReader(stdin, maxRequest))); err != nil {
+	if err := json.NewEncoder(stdout).Encode(serve(stdin)); err != nil {
 		fmt.Fprintf(stderr, "podrt-probe: write answer: %v\n", err)
 		return 1
 	}
@@ -48,10 +49,14 @@ func serve(in io.Reader) netprobe.Answer {
 	if err := dropPrivileges(); err != nil {
 		return netprobe.Answer{Error: err.Error()}
 	}
-	r, err := readRequest(in)
+	r, err := readRequest(io.LimitReader(in, maxRequest))
 	if err != nil {
 		return netprobe.Answer{Error: "read request: " + err.Error()}
 	}
+	go func() {
+		_, _ = io.Copy(io.Discard, in)
+		os.Exit(1) // nobody waits for the answer
+	}()
 	ctx, cancel := context.WithTimeout(context.Background(), r.Timeout)
 	defer cancel()
 	return answerTo(ask(ctx, r))
@@ -68,8 +73,9 @@ func answerTo(err error) netprobe.Answer {
 	return netprobe.Answer{Message: printable(err.Error())}
 }
 
+// readRequest reads one line.
 func readRequest(in io.Reader) (*netprobe.Request, error) {
-	text, err := io.ReadAll(in)
+	text, err := bufio.NewReader(in).ReadBytes('\n')
 	if err != nil {
 		return nil, err
 	}
