@@ -23,7 +23,7 @@ func command(script string) object {
 
 // each is a probe that is asked each second, and decides at once, with further members.
 func each(probe object, members ...any) object {
-	p := object{"periodSeconds": 1, "failureThreshold": 1}
+	p := object{"periodSeconds": 1, "failureThreshold": 1, "timeoutSeconds": 20}
 	for k, v := range probe {
 		p[k] = v
 	}
@@ -130,8 +130,8 @@ func TestProbeLeftovers(t *testing.T) {
 	w := newWorld(t)
 	// The init reaps: what was killed is its child then.
 	w.start(t, w.podOf(t, quick("Always", 1000), probed("a", "sleep 1000 & sleep 1001 & while :; do wait; sleep 0.05; done", object{
-		"livenessProbe":  each(command("for i in 1 2 3; do setsid sh -c 'trap \"\" TERM HUP; sleep 2000 & sleep 2000' & done; exit 0"), "timeoutSeconds", 20),
-		"readinessProbe": each(command("trap '' TERM; setsid sleep 3000 & echo asked >> /dev/shm/asked; sleep 3000")),
+		"livenessProbe":  each(command("for i in 1 2 3; do setsid sh -c 'trap \"\" TERM HUP; sleep 2000 & sleep 2000' & done; exit 0")),
+		"readinessProbe": each(command("trap '' TERM; setsid sleep 3000 & echo asked >> /dev/shm/asked; sleep 3000"), "timeoutSeconds", 1),
 	})))
 	asked := func() int {
 		return len(strings.Fields(w.ok(t, "pod", "exec", "p", "a", "cat", "/dev/shm/asked").stdout))
@@ -279,7 +279,7 @@ func dialers(t *testing.T) []string {
 func TestProbePausedPod(t *testing.T) {
 	w := newWorld(t)
 	w.start(t, w.podOf(t, quick("Always", 1000), probed("a", "exec sleep 1000", object{
-		"livenessProbe": each(command("sleep 0.3")),
+		"livenessProbe": each(command("sleep 0.3"), "timeoutSeconds", 1),
 	})))
 	w.ready(t)
 	for range 2 { // at some time a probe is under way
@@ -425,6 +425,25 @@ func TestProbeHandlers(t *testing.T) {
 		}
 		w.ok(t, "pod", "rm", "p")
 	})
+}
+
+// TestProbeSidecarPreStop: a sidecar's preStop begins with the stop of the others, its
+// signal comes when they have ended.
+func TestProbeSidecarPreStop(t *testing.T) {
+	w := newWorld(t)
+	side := probed("s", "trap 'echo term >> /dev/shm/log; cat /dev/shm/log; exit 0' TERM; while :; do sleep 0.05; done", object{
+		"restartPolicy": "Always", "lifecycle": object{"preStop": command("echo pre >> /dev/shm/log")},
+	})
+	side.Init = true
+	uid := w.start(t, w.podOf(t, bundle.Pod{"terminationGracePeriodSeconds": 30}, side,
+		probed("a", "trap 'while ! grep -q pre /dev/shm/log; do sleep 0.01; done; echo a >> /dev/shm/log; exit 5' TERM; while :; do sleep 0.05; done", nil)))
+	w.ready(t)
+	w.ok(t, "pod", "stop", "p")
+	w.inspect(t, "p").container(t, "a").wantExit(t, 5, "exit", "")
+	if got := readFile(t, filepath.Join(w.log, uid, "s.log")); got != "pre\na\nterm\n" {
+		t.Errorf("order %q", got)
+	}
+	w.ok(t, "pod", "rm", "p")
 }
 
 // TestProbeNetwork: the pod is asked by the network from inside of it, as nobody.

@@ -62,11 +62,8 @@ const minStopGrace = 2 * time.Second
 // processes. It reports whether there was anything to do. How it ends does not matter
 // to the stop.
 func (p *Pod) preStop(ctx context.Context, rec containerRecord, pid int, start uint64, reaped *reaper) (did bool) {
-	if !rec.Own {
-		return false
-	}
-	c := p.rec.Spec.container(rec.Name)
-	if c == nil || c.Lifecycle == nil || c.Lifecycle.PreStop == nil {
+	h := p.preStopOf(rec)
+	if h == nil {
 		return false
 	}
 	// Locked as long as it runs: another stop waits for it.
@@ -86,6 +83,38 @@ func (p *Pod) preStop(ctx context.Context, rec containerRecord, pid int, start u
 			_, _ = f.WriteAt([]byte(id), 0)
 		}
 	}
-	_ = p.handle(ctx, rec, c.Lifecycle.PreStop, nil, p.newDialer(pid, start, reaped))
+	_ = p.handle(ctx, rec, h, nil, p.newDialer(pid, start, reaped))
 	return true
+}
+
+func (p *Pod) preStopOf(rec containerRecord) *LifecycleHandler {
+	if !rec.Own {
+		return nil
+	}
+	if c := p.rec.Spec.container(rec.Name); c != nil && c.Lifecycle != nil {
+		return c.Lifecycle.PreStop
+	}
+	return nil
+}
+
+// beginPreStops begins the preStop of containers whose turn to be stopped comes later,
+// which then waits for it, as the kubelet does for sidecars.
+func (p *Pod) beginPreStops(ctx context.Context, recs []containerRecord, until time.Time, a *asked) {
+	for _, rec := range recs {
+		if p.preStopOf(rec) == nil || !time.Now().Before(until) {
+			continue
+		}
+		go func() {
+			ctx, cancel := context.WithDeadline(ctx, until)
+			defer cancel()
+			c, err := p.loadContainer(rec)
+			if err != nil {
+				return
+			}
+			if status, err := c.Status(); err == nil && status == StatusRunning {
+				pid, start := c.InitPID()
+				p.preStop(ctx, rec, pid, start, a.reaped)
+			}
+		}()
+	}
 }

@@ -40,7 +40,12 @@ func (p *Pod) WaitReady(ctx context.Context) error {
 // if it need not.
 func (st *PodStatus) neverReady() error {
 	switch st.Phase {
-	case PhaseSucceeded, PhaseFailed, PhaseStopped, PhaseDead:
+	case PhaseStopped:
+		if st.Monitored {
+			return nil // who is about to record how its containers have ended
+		}
+		fallthrough
+	case PhaseSucceeded, PhaseFailed, PhaseDead:
 		return fmt.Errorf("its phase is %s", st.Phase)
 	case PhaseRunning:
 	default:

@@ -145,7 +145,7 @@ func (w *watch) stop(cause ExitCause, reason string, grace *int64) {
 		limit = time.Duration(*grace) * time.Second
 	}
 	w.m.blame.Store(&blame{cause, reason})
-	w.change(func(r *probesRecord) { r.Ready = false })
+	w.change(func(*probesRecord) {})
 	p := w.s.p
 	if err := p.stopContainer(w.life, w.m.rec, limit, &w.s.asked); err != nil && w.life.Err() == nil {
 		_ = p.cgroup().Leaf(w.m.rec.Name).Kill()
@@ -159,6 +159,7 @@ func (w *watch) change(do func(*probesRecord)) {
 	defer w.mu.Unlock()
 	before := w.record
 	do(&w.record)
+	w.record.Ready = w.record.Ready && w.m.blame.Load() == nil // whatever is asked while it is stopped
 	if w.life.Err() == nil && w.record != before {
 		w.s.p.saveProbes(w.m.rec.Name, &w.record)
 	}

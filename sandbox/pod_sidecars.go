@@ -70,8 +70,9 @@ func (c *sidecars) end(ctx context.Context) error {
 		}
 		p := c.s.p
 		_, recs := p.sidecarsLast(c.recs)
-		ctx := context.WithoutCancel(ctx)
-		if err := p.stopInTurn(ctx, recs, time.Now().Add(p.grace()), &c.s.asked); err != nil {
+		ctx, until := context.WithoutCancel(ctx), time.Now().Add(p.grace())
+		p.beginPreStops(ctx, recs, until, &c.s.asked)
+		if err := p.stopInTurn(ctx, recs, until, &c.s.asked); err != nil {
 			c.fail(err)
 			for _, rec := range recs { // they are waited for
 				c.fail(ignoreNotExist(p.cgroup().Leaf(rec.Name).Kill()))

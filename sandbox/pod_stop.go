@@ -71,6 +71,7 @@ func (p *Pod) stopMembers(ctx context.Context, grace time.Duration, a *asked) er
 	}
 	until := time.Now().Add(grace)
 	others, sidecars := p.sidecarsLast(recs)
+	p.beginPreStops(ctx, sidecars, until, a)
 	var wg sync.WaitGroup
 	errs := make([]error, len(others))
 	for i, rec := range others {
