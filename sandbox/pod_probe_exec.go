@@ -188,7 +188,8 @@ func (e *execution) makeGroup() error {
 //
 // The cgroup goes as well then: a process that is born into one (clone3(2),
 // CLONE_INTO_CGROUP) is killed at birth if cgroup.kill was ever used there, and not
-// where its parent is (cgroup_css_set_fork compares their kill_seq; seen on 6.18).
+// where its parent is (cgroup_css_set_fork compares their kill_seq; seen on Linux 6.1,
+// 6.12 and 6.18).
 func (e *execution) sweep() error {
 	if e.group == "" {
 		return nil

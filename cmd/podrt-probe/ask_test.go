@@ -85,9 +85,9 @@ func TestAskHTTP(t *testing.T) {
 			http.Error(w, got, 500)
 		}
 	})
-	mux.Handle("/near", http.RedirectHandler("/200", 302))
-	mux.Handle("/bad", http.RedirectHandler("/503", 302))
-	mux.Handle("/loop", http.RedirectHandler("/loop", 302))
+	mux.Handle("/near", http.RedirectHandler("/200", http.StatusFound))
+	mux.Handle("/bad", http.RedirectHandler("/503", http.StatusFound))
+	mux.Handle("/loop", http.RedirectHandler("/loop", http.StatusFound))
 	mux.HandleFunc("/far", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, strings.Replace(other.URL, "127.0.0.1", "localhost", 1), http.StatusFound)
 	})
@@ -238,17 +238,17 @@ func TestAskGRPC(t *testing.T) {
 		header          bool // the status is in the header
 	}
 	replies := map[string]reply{
-		"":           {message: []byte{0, 0, 0, 0, 2, 1<<3 | 0, 1}, status: "0"},
-		"a":          {message: []byte{0, 0, 0, 0, 8, 5<<3 | 2, 1, 'x', 1<<3 | 0, 1, 6<<3 | 0, 0x80, 1}, status: "0"},
-		"down":       {message: []byte{0, 0, 0, 0, 2, 1<<3 | 0, 2}, status: "0"},
+		"":           {message: []byte{0, 0, 0, 0, 2, 1 << 3, 1}, status: "0"},
+		"a":          {message: []byte{0, 0, 0, 0, 8, 5<<3 | 2, 1, 'x', 1 << 3, 1, 6 << 3, 0x80, 1}, status: "0"},
+		"down":       {message: []byte{0, 0, 0, 0, 2, 1 << 3, 2}, status: "0"},
 		"unknown":    {message: []byte{0, 0, 0, 0, 0}, status: "0"},
-		"odd":        {message: []byte{0, 0, 0, 0, 2, 1<<3 | 0, 9}, status: "0"},
+		"odd":        {message: []byte{0, 0, 0, 0, 2, 1 << 3, 9}, status: "0"},
 		"missing":    {status: "5", comment: "unknown%20service", header: true},
 		"none":       {status: "12", comment: "unknown service", header: true},
-		"no status":  {message: []byte{0, 0, 0, 0, 2, 1<<3 | 0, 1}},
-		"short":      {message: []byte{0, 0, 0, 0, 3, 1<<3 | 0, 1}, status: "0"},
-		"compressed": {message: []byte{1, 0, 0, 0, 2, 1<<3 | 0, 1}, status: "0"},
-		"cut":        {message: []byte{0, 0, 0, 0, 2, 1<<3 | 0, 0x80}, status: "0"},
+		"no status":  {message: []byte{0, 0, 0, 0, 2, 1 << 3, 1}},
+		"short":      {message: []byte{0, 0, 0, 0, 3, 1 << 3, 1}, status: "0"},
+		"compressed": {message: []byte{1, 0, 0, 0, 2, 1 << 3, 1}, status: "0"},
+		"cut":        {message: []byte{0, 0, 0, 0, 2, 1 << 3, 0x80}, status: "0"},
 		"lying":      {message: []byte{0, 0, 0, 0, 2, 2<<3 | 2, 0x7f}, status: "0"},
 		"large":      {message: make([]byte, 1<<20), status: "0"},
 	}

@@ -132,7 +132,7 @@ func healthResponse(b []byte) (status uint64, err error) {
 	for b = b[5:]; len(b) > 0; {
 		switch key := next(); {
 		case err != nil:
-		case key == 1<<3|0:
+		case key == 1<<3: // field 1, a number
 			status = next()
 		case key&7 == 0: // a number
 			next()
