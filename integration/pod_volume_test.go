@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"github.com/podrt/podrt/integration/bundle"
 )
@@ -108,6 +109,76 @@ func TestPodVolumeForAll(t *testing.T) {
 	a.refused(t, "EROFS", "write", "/cache/x", "")
 	w.ok(t, "delete", "--force", "p-a")
 	w.add(t, "p", "b").want(t, "kept", "read", "/data/x")
+}
+
+// TestPodVolumeOfBundle: what is in the bundle can be a volume, which nobody writes to,
+// and nothing that is outside of it.
+func TestPodVolumeOfBundle(t *testing.T) {
+	w := newWorld(t)
+	of := func(path string) string {
+		dir := w.podOf(t, bundle.Pod{"volumes": list{object{"name": "v", "bundlePath": object{"path": path}}}},
+			bundle.Container{Name: "a", Member: object{"volumeMounts": list{object{"name": "v", "mountPath": "/v"}}}})
+		if err := os.MkdirAll(filepath.Join(dir, "files/sub"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		writeFile(t, filepath.Join(dir, "files/sub/x"), "of the bundle")
+		for name, to := range map[string]string{"within": "files", "out": "../../etc"} {
+			if err := os.Symlink(to, filepath.Join(dir, name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return dir
+	}
+	uid := w.start(t, of("within/sub"))
+	a := w.agent(t, "p", "a")
+	a.want(t, "of the bundle", "read", "/v/x")
+	a.refused(t, "EROFS", "write", "/v/y", "")
+	w.ok(t, "pod", "rm", "-f", uid)
+	for path, words := range map[string][]string{
+		"files/none": {"volumes[0].bundlePath.path", "files/none", "no such file"},
+		"out":        {"volumes[0].bundlePath.path", "out", "leaves the pod bundle"},
+	} {
+		w.fails(t, 125, words, "pod", "run", "-d", of(path))
+	}
+	if left := w.left(); len(left) > 0 {
+		t.Errorf("after the pods there is %q", left)
+	}
+}
+
+// TestPodVolumePropagation: a mount of the host's comes into the container that asked
+// for it, and read-only is for what is below as well where that was asked for.
+func TestPodVolumePropagation(t *testing.T) {
+	w := newWorld(t)
+	host := filepath.Join(w.dir, "host")
+	if err := os.Mkdir(host, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	mustMount(t, "tmpfs", host, "tmpfs", 0, "")
+	if err := unix.Mount("", host, "", unix.MS_SHARED, ""); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"before", "later"} {
+		if err := os.Mkdir(filepath.Join(host, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mustMount(t, "tmpfs", filepath.Join(host, "before"), "tmpfs", 0, "")
+	uid := w.start(t, w.podOf(t, bundle.Pod{"volumes": list{object{"name": "v", "hostPath": object{"path": host}}}},
+		bundle.Container{Name: "a", Member: object{"volumeMounts": list{
+			object{"name": "v", "mountPath": "/none"},
+			object{"name": "v", "mountPath": "/slave", "mountPropagation": "HostToContainer"},
+			object{"name": "v", "mountPath": "/ro", "readOnly": true},
+			object{"name": "v", "mountPath": "/rro", "readOnly": true, "recursiveReadOnly": true},
+		}}}))
+	a := w.agent(t, "p", "a")
+	mustMount(t, "tmpfs", filepath.Join(host, "later"), "tmpfs", 0, "")
+	writeFile(t, filepath.Join(host, "later/x"), "of the host")
+	a.want(t, "of the host", "read", "/slave/later/x")
+	a.refused(t, "ENOENT", "read", "/none/later/x")
+	a.refused(t, "EROFS", "write", "/ro/y", "")
+	a.ask(t, "write", "/ro/before/y", "")
+	a.refused(t, "EROFS", "write", "/rro/before/y", "")
+	w.ok(t, "pod", "rm", "-f", uid)
 }
 
 // TestPodOverlay: with an overlay a container writes to its root and the bundle

@@ -25,6 +25,7 @@ type Volume struct {
 type EmptyDir struct {
 	Medium    string // "" for disk, or MediumMemory
 	SizeLimit int64  // bytes; 0 for none. Memory only
+	GID       uint32 // group of the directory, and of what is made in it unless 0
 }
 
 // Check reports what is wrong with v, by field. It touches nothing.
@@ -72,8 +73,8 @@ func (v Volume) Source(runDir, libDir string) string {
 
 // MakeVolume makes v and returns its [Volume.Source]. The directory of the two
 // that it lies in is made as needed, mode 0700; NAME must not exist there. An
-// emptyDir has mode 0777; one in memory is mounted nosuid and nodev, and is
-// not swapped out (Linux 6.4). On error nothing of v is left.
+// emptyDir has mode 0777, and S_ISGID with a GID; one in memory is mounted nosuid
+// and nodev, and is not swapped out (Linux 6.4). On error nothing of v is left.
 func MakeVolume(v Volume, runDir, libDir string) (source string, retErr error) {
 	if err := v.Check(); err != nil {
 		return "", err
@@ -101,12 +102,31 @@ func MakeVolume(v Volume, runDir, libDir string) (source string, retErr error) {
 		if err := mountTmpfs("podrt-volume", source, flags, "mode=0777", v.EmptyDir.SizeLimit, true); err != nil {
 			return "", errors.Join(err, unpin(source))
 		}
+		if err := v.EmptyDir.open(source); err != nil {
+			return "", errors.Join(err, unpin(source))
+		}
 		return source, nil
 	}
-	if err := unix.Chmod(source, 0o777); err != nil { // whatever the umask
-		return "", errors.Join(&os.PathError{Op: "chmod", Path: source, Err: err}, RemoveAll(source))
+	if err := v.EmptyDir.open(source); err != nil {
+		return "", errors.Join(err, RemoveAll(source))
 	}
 	return source, nil
+}
+
+// open gives the directory dir, which no container has yet, its group and its
+// mode, whatever the umask.
+func (e EmptyDir) open(dir string) error {
+	mode := uint32(0o777)
+	if e.GID != 0 {
+		if err := unix.Chown(dir, 0, int(e.GID)); err != nil {
+			return &os.PathError{Op: "chown", Path: dir, Err: err}
+		}
+		mode |= unix.S_ISGID
+	}
+	if err := unix.Chmod(dir, mode); err != nil {
+		return &os.PathError{Op: "chmod", Path: dir, Err: err}
+	}
+	return nil
 }
 
 // RemoveVolume removes the volume called name, with the content of an

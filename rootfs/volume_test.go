@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -97,6 +98,10 @@ func TestEmptyDirMemory(t *testing.T) {
 	dir := scratch(t, "")
 	page := int64(os.Getpagesize())
 	v := Volume{Name: "data", EmptyDir: &EmptyDir{Medium: MediumMemory, SizeLimit: 3*page - 1}}
+	shared := Volume{Name: "shared", EmptyDir: &EmptyDir{Medium: MediumMemory, GID: 1234}}
+	wantGroup(t, shared, dir)
+	shared.EmptyDir.Medium = ""
+	wantGroup(t, shared, dir)
 	src, err := MakeVolume(v, dir+"/run", dir+"/lib")
 	if err != nil || src != dir+"/run/data" || src != v.Source(dir+"/run", dir+"/lib") {
 		t.Fatalf("MakeVolume = %q, %v; want %q", src, err, dir+"/run/data")
@@ -127,6 +132,28 @@ func TestEmptyDirMemory(t *testing.T) {
 			t.Error(err)
 		}
 		wantGone(t, src)
+	}
+}
+
+// wantGroup makes a volume with a group, and looks whether what is in it has it.
+func wantGroup(t *testing.T, v Volume, dir string) {
+	t.Helper()
+	src, err := MakeVolume(v, dir+"/run", dir+"/lib")
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, src+"/file", "")
+	for path, mode := range map[string]os.FileMode{src: os.ModeDir | os.ModeSetgid | 0o777, src + "/file": 0o644} {
+		st, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if gid := st.Sys().(*syscall.Stat_t).Gid; gid != v.EmptyDir.GID || st.Mode() != mode {
+			t.Errorf("%s: group %d, mode %v; want %d, %v", path, gid, st.Mode(), v.EmptyDir.GID, mode)
+		}
+	}
+	if err := RemoveVolumes(dir+"/run", dir+"/lib"); err != nil {
+		t.Error(err)
 	}
 }
 

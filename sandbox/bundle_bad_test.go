@@ -108,7 +108,7 @@ metadata: required`, schemaRefuses,
 			"unknown field deep",
 			`{"podVersion": "0.1.0", "metadata": {"name": "web"}, "volumes": [{"name": "data", "emptyDir": {}}],
 			"containers": [{"name": "a"}, {"name": "b", "volumeMounts": [{"name": "data", "mountPth": "/data"}]}]}`,
-			`containers[1].volumeMounts[0].mountPth: "/data": unknown field; known here: name, mountPath, subPath, readOnly
+			`containers[1].volumeMounts[0].mountPth: "/data": unknown field; known here: name, mountPath, subPath, readOnly, recursiveReadOnly, mountPropagation
 containers[1].volumeMounts[0].mountPath: required`, schemaRefuses,
 		},
 		{

@@ -222,12 +222,12 @@ volumes[2].name: "c": name of an earlier volume`, schemaRefuses,
 		{
 			"volume without source",
 			podWith(`"volumes": [{"name": "a"}]`),
-			`volumes[0]: must have a source: emptyDir or hostPath`, schemaRefuses,
+			`volumes[0]: must have a source: emptyDir, hostPath or bundlePath`, schemaRefuses,
 		},
 		{
 			"volume with two sources",
 			volumeWith(`"emptyDir": {}, "hostPath": {"path": "/a"}`),
-			`volumes[0]: must have one source, not both emptyDir and hostPath`, schemaRefuses,
+			`volumes[0]: must have one source, not emptyDir and hostPath`, schemaRefuses,
 		},
 		{
 			"medium",
@@ -414,6 +414,24 @@ containers[0].lifecycle.preStop: must have one of exec, httpGet or sleep, not 2`
 			podWith(`"initContainers": [{"name": "a", "startupProbe": {"exec": {"command": ["true"]}}, "lifecycle": {}}, {"name": "b", "restartPolicy": "Always", "startupProbe": {"exec": {"command": ["true"]}}}], "containers": [{"name": "c"}]`),
 			`initContainers[0].startupProbe: only for a container that keeps running: not for an init container without restartPolicy "Always"
 initContainers[0].lifecycle: only for a container that keeps running: not for an init container without restartPolicy "Always"`, schemaAccepts,
+		},
+		{
+			"bundlePath",
+			podWith(`"volumes": [{"name": "a", "bundlePath": {"path": "/etc"}}, {"name": "b", "bundlePath": {"path": "a/../.."}}, {"name": "c", "bundlePath": {"path": ""}}]`),
+			`volumes[0].bundlePath.path: "/etc": must be a relative path
+volumes[1].bundlePath.path: "a/../..": must not contain ".."
+volumes[2].bundlePath.path: "": must be a clean relative path`, schemaRefuses,
+		},
+		{
+			"recursiveReadOnly alone",
+			mountWith(`{"name": "data", "mountPath": "/a", "recursiveReadOnly": true}`),
+			`containers[0].volumeMounts[0].recursiveReadOnly: true: needs readOnly`, schemaRefuses,
+		},
+		{
+			"mountPropagation",
+			mountWith(`{"name": "data", "mountPath": "/a", "mountPropagation": "Bidirectional"}, {"name": "data", "mountPath": "/b", "mountPropagation": "HostToContainer"}`),
+			`containers[0].volumeMounts[0].mountPropagation: "Bidirectional": must be None or HostToContainer
+containers[0].volumeMounts[1].mountPropagation: "HostToContainer": the volume "data" is no hostPath`, schemaRefuses,
 		},
 		{
 			"mount of no volume",

@@ -229,6 +229,8 @@ type PodVolume struct {
 	EmptyDir *PodEmptyDir `json:"emptyDir,omitempty"`
 	// HostPath is something of the host, which outlives the pod.
 	HostPath *PodHostPath `json:"hostPath,omitempty"`
+	// BundlePath is something of the pod's bundle, which no container changes.
+	BundlePath *PodBundlePath `json:"bundlePath,omitempty"`
 }
 
 // PodEmptyDir is the source of a volume of the pod's own.
@@ -239,6 +241,9 @@ type PodEmptyDir struct {
 	// of its own. Only with medium "Memory": on disk nothing would enforce it.
 	// Default: 0.
 	SizeLimit int64 `json:"sizeLimit,omitempty"`
+	// GID is the group, with the host's number, that the directory belongs to and
+	// what is made in it as well (S_ISGID, inode(7)). Default: 0.
+	GID uint32 `json:"gid,omitempty"`
 }
 
 // PodHostPath is a path of the host as a volume.
@@ -249,6 +254,14 @@ type PodHostPath struct {
 	// "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket",
 	// "CharDevice", "BlockDevice".
 	Type string `json:"type,omitempty"`
+}
+
+// PodBundlePath is a path of the pod's bundle as a volume. It is always mounted
+// read-only.
+type PodBundlePath struct {
+	// Path is of an existing file or directory: relative to the bundle, clean,
+	// without "..". Symbolic links in it may only lead to another place within.
+	Path string `json:"path"`
 }
 
 // PodContainer is one of the pod's own containers: what its OCI bundle, the
@@ -296,4 +309,10 @@ type VolumeMount struct {
 	SubPath string `json:"subPath,omitempty"`
 	// ReadOnly mounts it read-only. Default: false.
 	ReadOnly bool `json:"readOnly,omitempty"`
+	// RecursiveReadOnly is ReadOnly, which it needs, for all that is mounted below
+	// as well (mount_setattr(2), Linux 5.12). Default: false.
+	RecursiveReadOnly bool `json:"recursiveReadOnly,omitempty"`
+	// MountPropagation is "None", or "HostToContainer" for a hostPath: what the
+	// host mounts below later is seen in the container. Default: "None".
+	MountPropagation string `json:"mountPropagation,omitempty"`
 }

@@ -10,6 +10,12 @@ import (
 // hostPathTypes are the words of hostPath.type beside "", as in Kubernetes.
 const hostPathTypes = "Directory, DirectoryOrCreate, File, FileOrCreate, Socket, CharDevice, BlockDevice"
 
+// Words of volumeMounts[].mountPropagation, as in Kubernetes.
+const (
+	PropagationNone            = "None"
+	PropagationHostToContainer = "HostToContainer"
+)
+
 func (s *PodSpec) validateVolumes(ps *problems) {
 	seen := make(map[string]bool, len(s.Volumes))
 	for i, v := range s.Volumes {
@@ -20,15 +26,24 @@ func (s *PodSpec) validateVolumes(ps *problems) {
 			ps.addf(at+".name", "%q: name of an earlier volume", v.Name)
 		}
 		seen[v.Name] = true
-		switch {
-		case v.EmptyDir == nil && v.HostPath == nil:
-			ps.addf(at, "must have a source: emptyDir or hostPath")
-		case v.EmptyDir != nil && v.HostPath != nil:
-			ps.addf(at, "must have one source, not both emptyDir and hostPath")
-		case v.EmptyDir != nil:
+		var sources []string
+		if v.EmptyDir != nil {
+			sources = append(sources, "emptyDir")
 			v.EmptyDir.validate(ps, at+".emptyDir")
-		default:
+		}
+		if v.HostPath != nil {
+			sources = append(sources, "hostPath")
 			v.HostPath.validate(ps, at+".hostPath")
+		}
+		if v.BundlePath != nil {
+			sources = append(sources, "bundlePath")
+			validateRelative(ps, at+".bundlePath.path", v.BundlePath.Path)
+		}
+		switch {
+		case len(sources) == 0:
+			ps.addf(at, "must have a source: emptyDir, hostPath or bundlePath")
+		case len(sources) > 1:
+			ps.addf(at, "must have one source, not %s", strings.Join(sources, " and "))
 		}
 	}
 }
@@ -69,9 +84,9 @@ func validateAbsolute(ps *problems, at, p string) bool {
 }
 
 func (s *PodSpec) validateContainers(ps *problems) {
-	volumes := make(map[string]bool, len(s.Volumes))
-	for _, v := range s.Volumes {
-		volumes[v.Name] = true
+	volumes := make(map[string]*PodVolume, len(s.Volumes))
+	for i := range s.Volumes {
+		volumes[s.Volumes[i].Name] = &s.Volumes[i]
 	}
 	validateMounts(ps, "volumeMounts", s.VolumeMounts, volumes)
 	if len(s.InitContainers) > 0 && len(s.Containers) == 0 {
@@ -100,11 +115,11 @@ func (s *PodSpec) validateContainers(ps *problems) {
 	}
 }
 
-func validateMounts(ps *problems, at string, mounts []VolumeMount, volumes map[string]bool) {
+func validateMounts(ps *problems, at string, mounts []VolumeMount, volumes map[string]*PodVolume) {
 	seen := make(map[string]bool, len(mounts))
 	for i, m := range mounts {
 		at := indexPath(at, i)
-		if !volumes[m.Name] {
+		if volumes[m.Name] == nil {
 			ps.addf(at+".name", "%s: the pod has no such volume", quoteShort(m.Name))
 		}
 		if validateAbsolute(ps, at+".mountPath", m.MountPath) {
@@ -116,14 +131,31 @@ func validateMounts(ps *problems, at string, mounts []VolumeMount, volumes map[s
 			}
 			seen[m.MountPath] = true
 		}
-		switch {
-		case m.SubPath == "":
-		case path.IsAbs(m.SubPath):
-			ps.addf(at+".subPath", "%s: must be a relative path", quoteShort(m.SubPath))
-		case slices.Contains(strings.Split(m.SubPath, "/"), ".."):
-			ps.addf(at+".subPath", `%s: must not contain ".."`, quoteShort(m.SubPath))
-		case !isClean(m.SubPath) || !filepath.IsLocal(m.SubPath) || m.SubPath == ".":
-			ps.addf(at+".subPath", "%s: must be a clean relative path", quoteShort(m.SubPath))
+		if m.SubPath != "" {
+			validateRelative(ps, at+".subPath", m.SubPath)
 		}
+		if m.RecursiveReadOnly && !m.ReadOnly {
+			ps.addf(at+".recursiveReadOnly", "true: needs readOnly")
+		}
+		switch v := volumes[m.Name]; {
+		case m.MountPropagation == "" || m.MountPropagation == PropagationNone:
+		case m.MountPropagation != PropagationHostToContainer:
+			ps.addf(at+".mountPropagation", "%s: must be None or HostToContainer", quoteShort(m.MountPropagation))
+		case v != nil && v.HostPath == nil:
+			ps.addf(at+".mountPropagation", "%q: the volume %q is no hostPath", m.MountPropagation, m.Name)
+		}
+	}
+}
+
+// validateRelative refuses a path that is not relative, not clean, or leads out of
+// where it begins.
+func validateRelative(ps *problems, at, p string) {
+	switch {
+	case path.IsAbs(p):
+		ps.addf(at, "%s: must be a relative path", quoteShort(p))
+	case slices.Contains(strings.Split(p, "/"), ".."):
+		ps.addf(at, `%s: must not contain ".."`, quoteShort(p))
+	case !isClean(p) || !filepath.IsLocal(p) || p == ".":
+		ps.addf(at, "%s: must be a clean relative path", quoteShort(p))
 	}
 }

@@ -37,6 +37,9 @@ func (s *Store) CreatePod(ctx context.Context, spec *PodSpec, bundle *PodBundle)
 	if err != nil {
 		return nil, err
 	}
+	if err := bundle.checkVolumes(p.rec.Spec); err != nil {
+		return nil, err
+	}
 	if bundle != nil {
 		if err := bundle.CheckRoots(); err != nil {
 			return nil, err

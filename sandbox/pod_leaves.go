@@ -23,7 +23,7 @@ func (s *PodSpec) volume(name string) *PodVolume {
 func (v *PodVolume) volume() rootfs.Volume {
 	out := rootfs.Volume{Name: v.Name}
 	if e := v.EmptyDir; e != nil {
-		out.EmptyDir = &rootfs.EmptyDir{Medium: e.Medium, SizeLimit: e.SizeLimit}
+		out.EmptyDir = &rootfs.EmptyDir{Medium: e.Medium, SizeLimit: e.SizeLimit, GID: e.GID}
 	}
 	if h := v.HostPath; h != nil {
 		out.HostPath = &rootfs.HostPath{Path: h.Path, Type: h.Type}

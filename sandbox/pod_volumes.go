@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -100,6 +101,12 @@ func (p *Pod) admit(dir string) error {
 func (p *Pod) makeVolumes() error {
 	for i := range p.rec.Spec.Volumes {
 		v := &p.rec.Spec.Volumes[i]
+		if v.BundlePath != nil {
+			if err := rootfs.Subpath(p.rec.Bundle, v.BundlePath.Path, p.volumeSource(v)); err != nil {
+				return fmt.Errorf("make volume %q: %w", v.Name, err)
+			}
+			continue
+		}
 		if _, err := rootfs.MakeVolume(v.volume(), p.volumesDir(), p.libVolumesDir()); err != nil {
 			return err
 		}
@@ -108,6 +115,45 @@ func (p *Pod) makeVolumes() error {
 		}
 	}
 	return nil
+}
+
+// volumeSource is what of v is bound into containers.
+func (p *Pod) volumeSource(v *PodVolume) string {
+	return v.volume().Source(p.volumesDir(), p.libVolumesDir())
+}
+
+// checkVolumes verifies that what volumes have of the bundle is there. It may be
+// nil: the pod has none.
+func (b *PodBundle) checkVolumes(spec *PodSpec) error {
+	var errs []error
+	for i, v := range spec.Volumes {
+		if v.BundlePath == nil {
+			continue
+		}
+		at := indexPath("volumes", i) + ".bundlePath.path"
+		if b == nil {
+			errs = append(errs, fmt.Errorf("%s: %q: the pod has no bundle", at, v.BundlePath.Path))
+			continue
+		}
+		if err := b.has(v.BundlePath.Path); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", at, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// has verifies that path is in the bundle.
+func (b *PodBundle) has(path string) error {
+	root, err := os.Open(b.Dir)
+	if err != nil {
+		return fmt.Errorf("open pod bundle: %w", err)
+	}
+	defer root.Close()
+	f, err := openBeneath(root, path, unix.O_PATH)
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // volumeMounts are the OCI mounts of a container's volumeMounts, the pod's own
@@ -120,7 +166,7 @@ func (p *Pod) volumeMounts(container string, own []VolumeMount) ([]specs.Mount, 
 		if v == nil {
 			return nil, fmt.Errorf("volume mount %q: the pod %q has no such volume", vm.Name, p.Name())
 		}
-		src := v.volume().Source(p.volumesDir(), p.libVolumesDir())
+		src := p.volumeSource(v)
 		if vm.SubPath != "" {
 			target := filepath.Join(p.subpathsDir(container), strconv.Itoa(i))
 			if err := rootfs.Subpath(src, vm.SubPath, target); err != nil {
@@ -128,14 +174,29 @@ func (p *Pod) volumeMounts(container string, own []VolumeMount) ([]specs.Mount, 
 			}
 			src = target
 		}
-		mode := "rw"
-		if vm.ReadOnly {
-			mode = "ro"
-		}
 		mounts = append(mounts, specs.Mount{
 			Destination: vm.MountPath, Type: "bind", Source: src,
-			Options: []string{"rbind", "rprivate", mode},
+			Options: []string{"rbind", vm.propagation(), vm.mode(v)},
 		})
 	}
 	return mounts, nil
+}
+
+// propagation is the mount's option: a pin is a slave of what it is a copy of, and
+// so can its own copy in a container be.
+func (m *VolumeMount) propagation() string {
+	if m.MountPropagation == PropagationHostToContainer {
+		return "rslave"
+	}
+	return "rprivate"
+}
+
+func (m *VolumeMount) mode(v *PodVolume) string {
+	switch {
+	case m.RecursiveReadOnly:
+		return "rro"
+	case m.ReadOnly || v.BundlePath != nil:
+		return "ro"
+	}
+	return "rw"
 }
