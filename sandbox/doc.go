@@ -25,6 +25,7 @@
 //	                                  flock: shared while a stop goes on, exclusive to remove it
 //	RUN/pods/UID/joiners/UID          of a pod that has joined this one's network
 //	RUN/names/NAME -> UID             the name index; RUN/names/.lock guards it
+//	RUN/bundles/UID/                  bundle that was made for this one pod, which takes it along (OwnBundle)
 //	RUN/containers/ID/                libcontainer's root, for pods' and plain containers alike
 //	RUN/networks/                     who has which address and port (netsetup.Networks)
 //	LIB  = /var/lib/podrt: networks/  definitions of networks; cni/ what CNI plugins have made

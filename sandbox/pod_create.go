@@ -32,7 +32,12 @@ const initOOMScoreAdj = -998
 // one, is recorded so that its containers can be launched; spec may be its own
 // or differ in what is not about containers. On an error nothing of the pod is
 // left.
-func (s *Store) CreatePod(ctx context.Context, spec *PodSpec, bundle *PodBundle) (*Pod, error) {
+func (s *Store) CreatePod(ctx context.Context, spec *PodSpec, bundle *PodBundle) (_ *Pod, retErr error) {
+	defer func() {
+		if retErr != nil && bundle != nil {
+			retErr = errors.Join(retErr, s.dropUnused(bundle))
+		}
+	}()
 	p, err := s.planPod(ctx, spec)
 	if err != nil {
 		return nil, err

@@ -185,6 +185,11 @@ func (p *Pod) forget() error {
 		return err
 	}
 	defer names.Close()
+	if p.OwnsBundle() {
+		if err := p.store.removeBundle(p.UID()); err != nil {
+			return fmt.Errorf("remove pod %q: %w", p.Name(), err)
+		}
+	}
 	// The directory first: a name that leads nowhere is dropped by whoever wants
 	// it next, but a pod without its name would share that with another.
 	dead := filepath.Join(p.store.podsDir(), ".dead-"+p.UID())

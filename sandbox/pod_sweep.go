@@ -53,6 +53,7 @@ func (s *Store) sweep() error {
 			errs = append(errs, os.Remove(link))
 		}
 	}
+	errs = append(errs, s.sweepBundles())
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("sweep state: %w", err)
 	}
