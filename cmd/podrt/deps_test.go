@@ -125,17 +125,18 @@ func TestRuncVersion(t *testing.T) {
 
 // arrows are the imports between the rooms of this module: who may import whom.
 var arrows = map[string][]string{
-	"cmd/podrt":       {"sandbox", "nsenter"}, // nsenter: its constructor
-	"cmd/podrt-cni":   {"netsetup"},
-	"cmd/podrt-kube":  {"sandbox", "rootfs/image"},
-	"cmd/podrt-probe": {"netprobe"},
-	"sandbox":         {"nsenter", "cgroups", "netsetup", "rootfs", "netprobe"},
-	"nsenter":         {},
-	"cgroups":         {},
-	"netsetup":        {},
-	"netprobe":        {},
-	"rootfs":          {},
-	"rootfs/image":    {"rootfs"}, // heavy: registries and archives
+	"cmd/podrt":               {"sandbox", "nsenter"}, // nsenter: its constructor
+	"cmd/podrt-cni":           {"netsetup"},
+	"cmd/podrt-kube":          {"sandbox", "rootfs/image", "cmd/podrt-kube/manifest"},
+	"cmd/podrt-kube/manifest": {"sandbox"},
+	"cmd/podrt-probe":         {"netprobe"},
+	"sandbox":                 {"nsenter", "cgroups", "netsetup", "rootfs", "netprobe"},
+	"nsenter":                 {},
+	"cgroups":                 {},
+	"netsetup":                {},
+	"netprobe":                {},
+	"rootfs":                  {},
+	"rootfs/image":            {"rootfs"}, // heavy: registries and archives
 }
 
 func TestArrows(t *testing.T) {

@@ -1,0 +1,160 @@
+package manifest
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestBad: what is wrong is said with the path and the value, all of it at once.
+func TestBad(t *testing.T) {
+	for _, c := range []struct {
+		name, spec string // below spec, indented by two
+		want       string
+	}{
+		{
+			"nothing", "{}",
+			`spec.containers: required: at least one`,
+		},
+		{
+			"names", "{volumes: [{name: A}, {name: v}, {name: v}], containers: [{name: a.b, image: busybox}, {name: c}, {name: c, image: busybox}]}",
+			`spec.volumes[0].name: "A": a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')
+spec.volumes[2].name: "v": name of an earlier volume
+spec.containers[0].name: "a.b": must not contain dots
+spec.containers[1].image: required
+spec.containers[2].name: "c": name of an earlier container`,
+		},
+		{
+			"words", "{restartPolicy: Sometimes, dnsPolicy: Cluster, hostUsers: false, containers: [{name: a, image: busybox, imagePullPolicy: Often, restartPolicy: Maybe}]}",
+			`spec.hostUsers: false: not supported: pod.json has userNamespace for it
+spec.restartPolicy: "Sometimes": must be one of Always, OnFailure, Never
+spec.dnsPolicy: "Cluster": must be one of ClusterFirst, ClusterFirstWithHostNet, Default, None
+spec.containers[0].imagePullPolicy: "Often": must be one of Always, IfNotPresent, Never
+spec.containers[0].restartPolicy: "Maybe": must be one of Always, OnFailure, Never`,
+		},
+		{
+			"mounts", "{volumes: [{name: v}], containers: [{name: a, image: busybox, volumeMounts: [{name: w, mountPath: /w}, {name: v, mountPath: /}, {name: v, mountPath: /a}, {name: v, mountPath: a/}, {name: v, mountPath: /b, subPath: ../x}, {name: v, mountPath: /c, mountPropagation: Bidirectional}]}]}",
+			`spec.containers[0].volumeMounts[0].name: "w": the pod has no such volume
+spec.containers[0].volumeMounts[1].mountPath: "/": a volume cannot be the root file system
+spec.containers[0].volumeMounts[3].mountPath: "a/": another volume of the container is mounted there
+spec.containers[0].volumeMounts[4].subPath: "../x": must not contain ".."
+spec.containers[0].volumeMounts[5].mountPropagation: "Bidirectional": must be one of None, HostToContainer`,
+		},
+		{
+			"ports", "{containers: [{name: a, image: busybox, ports: [{containerPort: 0}, {containerPort: 1, hostPort: 70000}, {containerPort: 2, hostPort: 80}, {containerPort: 3, protocol: tcp}]}, {name: b, image: busybox, ports: [{containerPort: 2, hostPort: 80, name: x}, {containerPort: 4, hostIP: localhost, name: x}]}]}",
+			`spec.containers[0].ports[0].containerPort: 0: must be between 1 and 65535, inclusive
+spec.containers[0].ports[1].hostPort: 70000: must be between 1 and 65535, inclusive
+spec.containers[0].ports[3].protocol: "tcp": must be one of TCP, UDP, SCTP
+spec.containers[1].ports[0].hostPort: 80: is that of spec.containers[0].ports[2]
+spec.containers[1].ports[1].name: "x": name of an earlier port
+spec.containers[1].ports[1].hostIP: "localhost": not an IP address`,
+		},
+		{
+			"not supported", "{activeDeadlineSeconds: 60, runtimeClassName: kata, volumes: [{name: v, nfs: {server: s, path: /p}}, {name: d, emptyDir: {sizeLimit: 1Gi}}], containers: [{name: a, image: busybox, tty: true, stdin: false}]}",
+			`spec.volumes[0].nfs: not supported: mount it on the host and use a hostPath
+spec.containers[0].tty: true: containers of a pod have no terminal: use podrt pod exec -t
+spec.activeDeadlineSeconds: 60: not supported: run it below timeout(1)
+spec.runtimeClassName: "kata": there is no cluster that has RuntimeClasses: podrt is the runtime`,
+		},
+		{
+			"values", `{volumes: [{name: d, emptyDir: {sizeLimit: 1Gi}}, {name: c, configMap: {name: none}}, {name: h, hostPath: {path: ../x, type: Dir}}], containers: [{name: a, image: busybox, resources: {limits: {nvidia.com/gpu: "1", cpu: 1}, requests: {cpu: 2}}, env: [{name: A, valueFrom: {secretKeyRef: {name: none, key: k}}}, {name: B, valueFrom: {fieldRef: {fieldPath: status.podIP}}}, {name: C, valueFrom: {}}]}]}`,
+			`spec.containers[0].resources.limits["nvidia.com/gpu"]: 1: there is no cluster that would allocate it
+spec.containers[0].resources.requests["cpu"]: 2: is more than the limit, 1
+spec.containers[0].resources.requests["nvidia.com/gpu"]: 1: there is no cluster that would allocate it
+spec.volumes[0].emptyDir.sizeLimit: 1Gi: needs medium "Memory"; on disk nothing would enforce it
+spec.volumes[1].configMap.name: "none": no such ConfigMap in namespace "default" among the documents
+spec.volumes[2].hostPath.path: "../x": must be an absolute path
+spec.volumes[2].hostPath.type: "Dir": must be one of , Directory, DirectoryOrCreate, File, FileOrCreate, Socket, CharDevice, BlockDevice
+spec.containers[0].env[0].valueFrom.secretKeyRef.name: "none": no such Secret in namespace "default" among the documents
+spec.containers[0].env[1].valueFrom.fieldRef.fieldPath: "status.podIP": not supported without hostNetwork: the pod has an address when it is made, not before
+spec.containers[0].env[2].valueFrom: must have one source, not 0`,
+		},
+		{
+			"security", "{securityContext: {fsGroup: -1, sysctls: [{name: a}, {name: a}]}, containers: [{name: a, image: busybox, securityContext: {allowPrivilegeEscalation: false, privileged: true, capabilities: {add: [EVERYTHING]}, seccompProfile: {type: Localhost}, appArmorProfile: {type: RuntimeDefault}}}]}",
+			`spec.containers[0].securityContext.seccompProfile.localhostProfile: required with type "Localhost"
+spec.containers[0].securityContext.appArmorProfile.type: "RuntimeDefault": not supported: podrt brings no profile; use Localhost and one that the host has loaded
+spec.containers[0].securityContext.allowPrivilegeEscalation: false: not together with privileged
+spec.containers[0].securityContext.capabilities.add[0]: "EVERYTHING": no capability of Linux
+spec.securityContext.fsGroup: -1: must be 0 to 2147483647
+spec.securityContext.sysctls[1].name: "a": set twice`,
+		},
+		{
+			"images", "{containers: [{name: a, image: nonesuch}, {name: b, image: 'scratch:1'}, {name: c, image: 'web:1', workingDir: srv}, {name: d, image: busybox, securityContext: {runAsNonRoot: true}}, {name: e, image: busybox, securityContext: {runAsUser: 77}}, {name: f, image: busybox, lifecycle: {stopSignal: SIGNONE}}]}",
+			`spec.containers[0].image: "nonesuch": file does not exist
+spec.containers[1].command: required: the image "scratch:1" says nothing to run
+spec.containers[2].workingDir: "srv": must be an absolute path
+spec.containers[3].securityContext.runAsNonRoot: true: the user would be root: the image names none, and there is no runAsUser
+spec.containers[4].securityContext.runAsUser: "busybox": user "77" of the image sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb: no such user
+spec.containers[5].lifecycle.stopSignal: "SIGNONE": no signal to stop it with: unknown signal "SIGNONE"`,
+		},
+		{
+			"files", "{volumes: [{name: v, projected: {defaultMode: 01000, sources: [{downwardAPI: {items: [{path: a, fieldRef: {fieldPath: metadata.name}}, {path: a/b, fieldRef: {fieldPath: metadata.name}}, {path: /c, fieldRef: {fieldPath: metadata.name}}, {path: d, fieldRef: {fieldPath: spec.nodeName}}, {path: e, resourceFieldRef: {resource: limits.cpu}}]}}, {}]}}], containers: [{name: a, image: busybox}]}",
+			`spec.volumes[0].projected.defaultMode: 512: must be 0 to 511, which is 0777
+spec.volumes[0].projected.sources[0].downwardAPI.items[2].path: "/c": must be a relative path
+spec.volumes[0].projected.sources[0].downwardAPI.items[3].fieldRef.fieldPath: "spec.nodeName": must be a field of metadata: name, namespace, uid, labels, annotations
+spec.volumes[0].projected.sources[0].downwardAPI.items[4].resourceFieldRef.containerName: required in a volume
+spec.volumes[0].projected.sources[1]: must have one source, not 0
+spec.volumes[0].projected: "a": is both a file and a directory`,
+		},
+		{
+			// What only the runtime knows.
+			"sysctl", "{securityContext: {sysctls: [{name: vm.swappiness, value: '1'}]}, containers: [{name: a, image: busybox}]}",
+			`pod.json: sysctls["vm.swappiness"]: `,
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			o := new(Objects)
+			if err := o.Read("x.yaml", []byte("apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: "+c.spec)); err != nil {
+				t.Fatal(err)
+			}
+			_, err := Compile(o.Pods[0], o, testHost(), newImages())
+			if err == nil {
+				t.Fatal("no error")
+			}
+			got := strings.ReplaceAll(err.Error(), `x.yaml: Pod "p": `, "")
+			if prefix, ok := strings.CutSuffix(c.want, ": "); ok && strings.HasPrefix(got, prefix) {
+				return
+			}
+			if got != c.want {
+				t.Errorf("got\n%s\nwant\n%s", got, c.want)
+			}
+		})
+	}
+}
+
+// TestRead: documents that are none of those that are read.
+func TestRead(t *testing.T) {
+	for _, c := range []struct{ name, in, want string }{
+		{"empty", "# nothing\n---\n\n", ""},
+		{"not YAML", "a: [", `x: document 1: error converting YAML to JSON: yaml: line 1: did not find expected node content`},
+		{"no object", "a: 1", `x: document 1: no apiVersion and kind: not an object of Kubernetes`},
+		{
+			"kind", "apiVersion: apps/v1\nkind: Deployment\n---\napiVersion: v1\nkind: Service\n",
+			`x: document 1: kind Deployment (apps/v1): only Pod, ConfigMap and Secret are read; write a Pod with the metadata and spec of its template
+x: document 2: kind Service (v1): only Pod, ConfigMap and Secret are read; a port is published by hostPort, and pods of a network find each other by name`,
+		},
+		{
+			"unknown fields", "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {container: [], containers: [{name: a, Image: b}]}",
+			`x: document 1: Pod "p": unknown field "spec.container"
+unknown field "spec.containers[0].Image"`,
+		},
+		{
+			"twice", "apiVersion: v1\nkind: Pod\nkind: Pod\n",
+			`x: document 1: Pod "": yaml: unmarshal errors:
+  line 3: key "kind" already set in map`,
+		},
+		{
+			"same name", "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\n---\napiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: default}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: s, namespace: other}\n",
+			`x: document 2: Secret "s": there is an earlier one of that name`,
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := ""
+			if err := new(Objects).Read("x", []byte(c.in)); err != nil {
+				got = err.Error()
+			}
+			if got != c.want {
+				t.Errorf("got\n%s\nwant\n%s", got, c.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,159 @@
+package manifest
+
+import (
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/podrt/podrt/sandbox"
+)
+
+// container adds a container to pod.json, and makes its config.json as containerd's
+// CRI plugin does, but for what the pod gives all of its containers.
+func (c *compiler) container(at string, k *corev1.Container, init bool, env *environment, images Images) {
+	image, err := images.Image(k.Image, string(k.ImagePullPolicy))
+	if err != nil {
+		c.addf(at+".image", "%s: %v", quote(k.Image), err)
+		return
+	}
+	out := sandbox.PodContainer{Name: k.Name, Image: image.Digest, VolumeMounts: c.volumeMounts(at, k, env)}
+	if k.RestartPolicy != nil {
+		out.RestartPolicy = string(*k.RestartPolicy)
+	}
+	if init {
+		c.out.Spec.InitContainers = append(c.out.Spec.InitContainers, out)
+	} else {
+		c.out.Spec.Containers = append(c.out.Spec.Containers, out)
+	}
+
+	spec := &specs.Spec{
+		Version: specs.Version,
+		Root:    &specs.Root{Path: "rootfs", Readonly: on(k.SecurityContext.ReadOnlyRootFilesystem)},
+		Mounts:  defaultMounts(on(k.SecurityContext.Privileged)),
+		Process: &specs.Process{
+			Args:        c.args(at, k, &image, env),
+			Env:         env.over(imageEnv(&image)),
+			Cwd:         orDefault(orDefault(k.WorkingDir, image.Config.WorkingDir), "/"),
+			OOMScoreAdj: new(c.oomScoreAdj(k)),
+		},
+		Linux: &specs.Linux{
+			Namespaces: []specs.LinuxNamespace{{Type: specs.MountNamespace}},
+			Resources:  c.containerResources(k),
+		},
+	}
+	if !strings.HasPrefix(spec.Process.Cwd, "/") {
+		c.addf(at+".workingDir", "%s: must be an absolute path", quote(spec.Process.Cwd))
+	}
+	if signal := c.stopSignal(at, k, &image); signal != "" {
+		spec.Annotations = map[string]string{sandbox.AnnotationStopSignal: signal}
+	}
+	c.user(at, k, &image, spec)
+	c.security(at, k, spec)
+	c.out.Containers = append(c.out.Containers, Container{Name: k.Name, Config: spec})
+}
+
+// defaultPath is what images without a PATH get from every engine.
+const defaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+func imageEnv(image *Image) []string {
+	for _, v := range image.Config.Env {
+		if strings.HasPrefix(v, "PATH=") {
+			return image.Config.Env
+		}
+	}
+	return append([]string{defaultPath}, image.Config.Env...)
+}
+
+// args is what the container runs: command takes the place of the image's entrypoint
+// and its arguments, args that of the arguments alone.
+func (c *compiler) args(at string, k *corev1.Container, image *Image, env *environment) []string {
+	command, args := image.Config.Entrypoint, image.Config.Cmd
+	if len(k.Command) > 0 {
+		command, args = expandAll(k.Command, env), nil
+	}
+	if len(k.Args) > 0 {
+		args = expandAll(k.Args, env)
+	}
+	all := append(append([]string{}, command...), args...)
+	if len(all) == 0 {
+		c.addf(at+".command", "required: the image %q says nothing to run", k.Image)
+	}
+	return all
+}
+
+func expandAll(list []string, env *environment) []string {
+	out := make([]string, len(list))
+	for i, s := range list {
+		out[i], _ = expand(s, env.get)
+	}
+	return out
+}
+
+// stopSignal is what ends the container; "" for SIGTERM.
+func (c *compiler) stopSignal(at string, k *corev1.Container, image *Image) string {
+	signal := image.Config.StopSignal
+	if k.Lifecycle != nil && k.Lifecycle.StopSignal != nil {
+		signal = string(*k.Lifecycle.StopSignal)
+		at += ".lifecycle.stopSignal"
+	} else {
+		at += ".image"
+	}
+	if signal == "" {
+		return ""
+	}
+	if _, err := sandbox.ParseSignal(signal); err != nil {
+		c.addf(at, "%s: no signal to stop it with: %v", quote(signal), err)
+	}
+	return signal
+}
+
+// volumeMounts are what of the pod's volumes the container sees.
+func (c *compiler) volumeMounts(at string, k *corev1.Container, env *environment) []sandbox.VolumeMount {
+	var out []sandbox.VolumeMount
+	for i, m := range k.VolumeMounts {
+		at := index(at+".volumeMounts", i)
+		mount := sandbox.VolumeMount{Name: m.Name, MountPath: mountPath(m.MountPath), ReadOnly: m.ReadOnly, SubPath: cleanSub(m.SubPath)}
+		if m.SubPathExpr != "" {
+			sub, unknown := expand(m.SubPathExpr, env.get)
+			switch why := badRelative(sub); {
+			case len(unknown) > 0:
+				c.addf(at+".subPathExpr", "%s: the container has no variable %q", quote(m.SubPathExpr), unknown[0])
+			case why != "":
+				c.addf(at+".subPathExpr", "%s, which is %s: %s", quote(m.SubPathExpr), quote(sub), why)
+			}
+			mount.SubPath = cleanSub(sub)
+		}
+		if r := m.RecursiveReadOnly; r != nil && *r != corev1.RecursiveReadOnlyDisabled {
+			mount.RecursiveReadOnly = true // every kernel that podrt runs on can do it
+		}
+		if p := m.MountPropagation; p != nil && *p != corev1.MountPropagationNone && c.isHostPath(m.Name) {
+			mount.MountPropagation = string(*p)
+		}
+		out = append(out, mount)
+	}
+	return out
+}
+
+// isHostPath reports whether a volume is one. Below others the host mounts nothing.
+func (c *compiler) isHostPath(volume string) bool {
+	for _, v := range c.pod.Spec.Volumes {
+		if v.Name == volume {
+			return v.HostPath != nil
+		}
+	}
+	return false
+}
+
+// containerResources are the limits of the container's cgroup. A container that has
+// hit its memory limit is killed as a whole, as kubelets want it since 1.28.
+func (c *compiler) containerResources(k *corev1.Container) *specs.LinuxResources {
+	r := linuxResources(amountsOf(k.Resources.Requests), amountsOf(k.Resources.Limits), c.resources.weighed)
+	if r == nil {
+		r = &specs.LinuxResources{}
+	}
+	if r.Memory != nil {
+		r.Unified = map[string]string{"memory.oom.group": "1"}
+	}
+	return r
+}
