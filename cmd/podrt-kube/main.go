@@ -14,5 +14,6 @@ func main() { os.Exit(run(os.Args, os.Stdin, os.Stdout, os.Stderr)) }
 func verbs() []*command {
 	return []*command{
 		imageCommand(),
+		kubeCommand(),
 	}
 }

@@ -63,7 +63,7 @@ spec.containers[0].resources.requests["nvidia.com/gpu"]: 1: there is no cluster 
 spec.volumes[0].emptyDir.sizeLimit: 1Gi: needs medium "Memory"; on disk nothing would enforce it
 spec.volumes[1].configMap.name: "none": no such ConfigMap in namespace "default" among the documents
 spec.volumes[2].hostPath.path: "../x": must be an absolute path
-spec.volumes[2].hostPath.type: "Dir": must be one of , Directory, DirectoryOrCreate, File, FileOrCreate, Socket, CharDevice, BlockDevice
+spec.volumes[2].hostPath.type: "Dir": must be one of Directory, DirectoryOrCreate, File, FileOrCreate, Socket, CharDevice, BlockDevice
 spec.containers[0].env[0].valueFrom.secretKeyRef.name: "none": no such Secret in namespace "default" among the documents
 spec.containers[0].env[1].valueFrom.fieldRef.fieldPath: "status.podIP": not supported without hostNetwork: the pod has an address when it is made, not before
 spec.containers[0].env[2].valueFrom: must have one source, not 0`,

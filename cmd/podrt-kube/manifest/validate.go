@@ -81,8 +81,12 @@ func (p *problems) validateHostnameOverride(s *corev1.PodSpec) {
 
 // oneOf refuses a value that is no word of the list.
 func (p *problems) oneOf(path, value string, words ...string) {
-	if !slices.Contains(words, value) {
-		p.addf(path, "%s: must be one of %s", quote(value), strings.Join(words, ", "))
+	switch {
+	case slices.Contains(words, value):
+	case len(words) == 1:
+		p.addf(path, "%s: must be %s", quote(value), words[0])
+	default:
+		p.addf(path, "%s: must be one of %s", quote(value), strings.TrimPrefix(strings.Join(words, ", "), ", "))
 	}
 }
 

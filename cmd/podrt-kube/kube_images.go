@@ -1,0 +1,58 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/podrt/podrt/cmd/podrt-kube/manifest"
+	"github.com/podrt/podrt/rootfs/image"
+)
+
+// images gets the images of manifests from the store, and pulls what it has not.
+type images struct {
+	ctx   context.Context
+	store *image.Store
+	pull  image.PullOptions
+	known map[string]image.Image // by reference, of this run
+}
+
+func newImages(ctx context.Context, e *env, pull image.PullOptions) (*images, error) {
+	s, err := e.images()
+	if err != nil {
+		return nil, err
+	}
+	return &images{ctx: ctx, store: s, pull: pull, known: map[string]image.Image{}}, nil
+}
+
+// Image is the image of a reference, pulled as the policy says.
+func (i *images) Image(ref, policy string) (manifest.Image, error) {
+	img, ok := i.known[ref]
+	if !ok {
+		var err error
+		if img, err = i.get(ref, policy); err != nil {
+			return manifest.Image{}, err
+		}
+		i.known[ref] = img
+	}
+	c := img.Config.Config
+	return manifest.Image{
+		Digest: img.Digest.String(),
+		Config: manifest.ImageConfig{
+			User: c.User, Env: c.Env, Entrypoint: c.Entrypoint, Cmd: c.Cmd, WorkingDir: c.WorkingDir, StopSignal: c.StopSignal,
+		},
+		Lookup: func(user string) (u manifest.User, err error) {
+			u.UID, u.GID, u.Additional, _, err = i.store.Lookup(img, user)
+			return u, err
+		},
+	}, nil
+}
+
+func (i *images) get(ref, policy string) (image.Image, error) {
+	if policy != "Always" {
+		img, err := i.store.Resolve(ref)
+		if policy == "Never" || !errors.Is(err, image.ErrNotExist) {
+			return img, err
+		}
+	}
+	return i.store.Pull(i.ctx, ref, i.pull)
+}
