@@ -423,6 +423,12 @@ volumes[1].bundlePath.path: "a/../..": must not contain ".."
 volumes[2].bundlePath.path: "": must be a clean relative path`, schemaRefuses,
 		},
 		{
+			"addressEnv",
+			podWith(`"containers": [{"name": "a", "addressEnv": {"A=B": "podIP", "C": "hostIP"}}]`),
+			`containers[0].addressEnv["A=B"]: "A=B": must be the name of a variable, without "="
+containers[0].addressEnv.C: "hostIP": must be podIP or podIPs`, schemaRefuses,
+		},
+		{
 			"recursiveReadOnly alone",
 			mountWith(`{"name": "data", "mountPath": "/a", "recursiveReadOnly": true}`),
 			`containers[0].volumeMounts[0].recursiveReadOnly: true: needs readOnly`, schemaRefuses,

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -25,6 +26,16 @@ func (s *Store) OwnBundle(uid string) string { return filepath.Join(s.bundlesDir
 
 // OwnsBundle reports whether the pod's bundle was made for it alone.
 func (p *Pod) OwnsBundle() bool { return p.rec.Bundle == p.store.OwnBundle(p.UID()) }
+
+// saysMore reports whether the pod has what was first needed for such bundles.
+func (s *PodSpec) saysMore() bool {
+	mount := func(m VolumeMount) bool { return m.RecursiveReadOnly || m.propagation() != "rprivate" }
+	container := func(c PodContainer) bool {
+		return len(c.AddressEnv) > 0 || slices.ContainsFunc(c.VolumeMounts, mount)
+	}
+	return slices.ContainsFunc(s.Volumes, func(v PodVolume) bool { return v.BundlePath != nil }) ||
+		slices.ContainsFunc(s.VolumeMounts, mount) || slices.ContainsFunc(s.Own(), container)
+}
 
 // makerFile in an own bundle says who makes it.
 const makerFile = "maker.json"

@@ -281,6 +281,11 @@ type PodContainer struct {
 	// of its layers then; config.json's root.path has to be "rootfs", and nothing need
 	// be there. Default: the root file system is in the bundle.
 	Image string `json:"image,omitempty"`
+	// AddressEnv are variables of the container's environment, by name, that hold what
+	// is only known when the pod has been made: "podIP", its first address, or
+	// "podIPs", all of them with "," between. They come on top of config.json's, and
+	// are empty without a network.
+	AddressEnv map[string]string `json:"addressEnv,omitempty"`
 	// VolumeMounts are the pod's volumes that the container sees.
 	VolumeMounts []VolumeMount `json:"volumeMounts,omitempty"`
 	// LivenessProbe, when it fails, has the container stopped, and started again

@@ -109,6 +109,7 @@ func (s *PodSpec) validateContainers(ps *problems) {
 				validatePolicy(ps, at+".restartPolicy", c.RestartPolicy)
 			}
 			c.validateImage(ps, at)
+			c.validateAddressEnv(ps, at)
 			validateMounts(ps, at+".volumeMounts", c.VolumeMounts, volumes)
 			c.validateProbes(ps, at, l.at == "initContainers" && c.RestartPolicy != RestartAlways)
 		}

@@ -33,6 +33,9 @@ type Container struct {
 	// since its restoredState takes the transition to stopped without a change. A
 	// removal loads the container anew.
 	restored bool
+	// env are variables that the pod has added to the bundle's, known to who found
+	// the container by its pod.
+	env []string
 }
 
 // ID returns the container's id.
@@ -186,6 +189,7 @@ func (c *Container) ExecSpec(args []string) (*specs.Process, error) {
 		return nil, err
 	}
 	p.Args = args
+	addEnv(p, c.env)
 	return p, nil
 }
 

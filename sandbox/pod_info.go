@@ -26,7 +26,11 @@ func (p *Pod) Container(name string) (*Container, error) {
 	}
 	for _, rec := range recs {
 		if rec.Name == name {
-			return p.loadContainer(rec)
+			c, err := p.loadContainer(rec)
+			if err == nil && rec.Own {
+				c.env, err = p.addressEnv(p.rec.Spec.container(name))
+			}
+			return c, err
 		}
 	}
 	return nil, fmt.Errorf("container %q of pod %q: %w", name, p.Name(), ErrNotExist)

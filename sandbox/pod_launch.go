@@ -245,6 +245,11 @@ func (p *Pod) containerSpec(bc BundleContainer) (*specs.Spec, error) {
 		return nil, err
 	}
 	spec.Root.Path = root
+	env, err := p.addressEnv(pc)
+	if err != nil {
+		return nil, err
+	}
+	addEnv(spec.Process, env)
 	if err := p.join(spec, bc.Name, pc.VolumeMounts); err != nil {
 		return nil, fmt.Errorf("config.json: %w", err)
 	}

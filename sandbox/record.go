@@ -24,8 +24,10 @@ import (
 // second only would leave a pod's place in a network; who the third, would stop
 // a pod whose monitor then starts it again; who the fourth, does not know of
 // init containers, and what restarts at all; who the fifth, would stop containers
-// without their preStop, and drop that and the probes from the record; and who the
-// sixth, would look for a container's root in its bundle that is an image.
+// without their preStop, and drop that and the probes from the record; who the sixth,
+// would look for a container's root in its bundle that is an image; and who the
+// seventh, would leave a bundle that is the pod's own, and start a container again
+// with less than its mounts and variables say.
 const (
 	recordVersion         = 1
 	recordVersionOwners   = 2
@@ -34,13 +36,16 @@ const (
 	recordVersionRoles    = 5
 	recordVersionProbes   = 6
 	recordVersionImages   = 7
-	recordVersionLast     = recordVersionImages
+	recordVersionBundles  = 8
+	recordVersionLast     = recordVersionBundles
 )
 
 // version is the format that the record needs.
 func (r *podRecord) version() int {
 	own := func(c PodContainer) bool { return c.RestartPolicy != "" }
 	switch {
+	case r.Bundle != "" && filepath.Base(r.Bundle) == r.UID || r.Spec.saysMore():
+		return recordVersionBundles
 	case r.Spec.usesImages():
 		return recordVersionImages
 	case r.Spec.lives():
