@@ -99,9 +99,11 @@ spec:
     volumeMounts: [{name: www, mountPath: /www, readOnly: true}]
   - name: client
     image: IMAGE
+    command: [sh, -c, "echo $IP > /www/ip; exec sleep 1000"]
     env:
     - {name: PASSWORD, valueFrom: {secretKeyRef: {name: db, key: password}}}
     - {name: NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
+    - {name: IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}
     securityContext: {runAsUser: 65534, readOnlyRootFilesystem: true, allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}
     volumeMounts:
     - {name: settings, mountPath: /etc/settings}
@@ -117,6 +119,7 @@ func TestKubePlay(t *testing.T) {
 	if info := w.inspect(t, "web"); info.UID != uid || info.Phase != "Running" {
 		t.Errorf("UID %q, phase %q; want %q, Running", info.UID, info.Phase, uid)
 	}
+	ip := w.network(t, "web").Interface.Addresses[0].Addr().String()
 	client := func(script string) string {
 		return strings.TrimSpace(w.ok(t, "pod", "exec", "web", "client", "sh", "-c", script).stdout)
 	}
@@ -131,6 +134,7 @@ func TestKubePlay(t *testing.T) {
 		{"cat /proc/self/oom_score_adj; hostname", "1000\nweb"},
 		{"stat -c '%a %g' /www; echo mine > /www/mine; stat -c '%u %g' /www/mine", "2777 2000\n65534 2000"},
 		{"wget -qO - http://localhost:8080/", "made by prepare"},
+		{"cat /www/ip; echo $IP; wget -qO - http://$IP:8080/", ip + "\n" + ip + "\nmade by prepare"},
 	} {
 		if got := client(c.script); got != c.want {
 			t.Errorf("%s: %q; want %q", c.script, got, c.want)
@@ -193,6 +197,7 @@ apiVersion: v1
 kind: Pod
 metadata: {name: NAME}
 spec:
+  terminationGracePeriodSeconds: 0
   restartPolicy: Never
   containers:
   - {name: a, image: IMAGE, command: [sh, -c, SCRIPT]}

@@ -56,7 +56,7 @@ spec.activeDeadlineSeconds: 60: not supported: run it below timeout(1)
 spec.runtimeClassName: "kata": there is no cluster that has RuntimeClasses: podrt is the runtime`,
 		},
 		{
-			"values", `{volumes: [{name: d, emptyDir: {sizeLimit: 1Gi}}, {name: c, configMap: {name: none}}, {name: h, hostPath: {path: ../x, type: Dir}}], containers: [{name: a, image: busybox, resources: {limits: {nvidia.com/gpu: "1", cpu: 1}, requests: {cpu: 2}}, env: [{name: A, valueFrom: {secretKeyRef: {name: none, key: k}}}, {name: B, valueFrom: {fieldRef: {fieldPath: status.podIP}}}, {name: C, valueFrom: {}}]}]}`,
+			"values", `{volumes: [{name: d, emptyDir: {sizeLimit: 1Gi}}, {name: c, configMap: {name: none}}, {name: h, hostPath: {path: ../x, type: Dir}}], containers: [{name: a, image: busybox, resources: {limits: {nvidia.com/gpu: "1", cpu: 1}, requests: {cpu: 2}}, env: [{name: A, valueFrom: {secretKeyRef: {name: none, key: k}}}, {name: B, valueFrom: {fieldRef: {fieldPath: status.podIP}}}, {name: C, valueFrom: {}}, {name: D, value: 'at $(B)'}, {name: E, valueFrom: {fieldRef: {fieldPath: status.phase}}}]}]}`,
 			`spec.containers[0].resources.limits["nvidia.com/gpu"]: 1: there is no cluster that would allocate it
 spec.containers[0].resources.requests["cpu"]: 2: is more than the limit, 1
 spec.containers[0].resources.requests["nvidia.com/gpu"]: 1: there is no cluster that would allocate it
@@ -65,8 +65,9 @@ spec.volumes[1].configMap.name: "none": no such ConfigMap in namespace "default"
 spec.volumes[2].hostPath.path: "../x": must be an absolute path
 spec.volumes[2].hostPath.type: "Dir": must be one of Directory, DirectoryOrCreate, File, FileOrCreate, Socket, CharDevice, BlockDevice
 spec.containers[0].env[0].valueFrom.secretKeyRef.name: "none": no such Secret in namespace "default" among the documents
-spec.containers[0].env[1].valueFrom.fieldRef.fieldPath: "status.podIP": not supported without hostNetwork: the pod has an address when it is made, not before
-spec.containers[0].env[2].valueFrom: must have one source, not 0`,
+spec.containers[0].env[2].valueFrom: must have one source, not 0
+spec.containers[0].env[3].value: "at $(B)": $(B) is the pod's address, which is known when the pod has been made: have a shell expand it
+spec.containers[0].env[4].valueFrom.fieldRef.fieldPath: "status.phase": must be metadata.name, namespace, uid, labels['KEY'] or annotations['KEY'], spec.nodeName or serviceAccountName, status.podIP, podIPs, hostIP or hostIPs`,
 		},
 		{
 			"security", "{securityContext: {fsGroup: -1, sysctls: [{name: a}, {name: a}]}, containers: [{name: a, image: busybox, securityContext: {allowPrivilegeEscalation: false, privileged: true, capabilities: {add: [EVERYTHING]}, seccompProfile: {type: Localhost}, appArmorProfile: {type: RuntimeDefault}}}]}",

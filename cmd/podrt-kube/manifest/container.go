@@ -17,7 +17,7 @@ func (c *compiler) container(at string, k *corev1.Container, init bool, env *env
 		c.addf(at+".image", "%s: %v", quote(k.Image), err)
 		return
 	}
-	out := sandbox.PodContainer{Name: k.Name, Image: image.Digest, VolumeMounts: c.volumeMounts(at, k, env)}
+	out := sandbox.PodContainer{Name: k.Name, Image: image.Digest, AddressEnv: env.late, VolumeMounts: c.volumeMounts(at, k, env)}
 	if k.RestartPolicy != nil {
 		out.RestartPolicy = string(*k.RestartPolicy)
 	}
@@ -70,24 +70,16 @@ func imageEnv(image *Image) []string {
 func (c *compiler) args(at string, k *corev1.Container, image *Image, env *environment) []string {
 	command, args := image.Config.Entrypoint, image.Config.Cmd
 	if len(k.Command) > 0 {
-		command, args = expandAll(k.Command, env), nil
+		command, args = c.expandAll(at+".command", k.Command, env), nil
 	}
 	if len(k.Args) > 0 {
-		args = expandAll(k.Args, env)
+		args = c.expandAll(at+".args", k.Args, env)
 	}
 	all := append(append([]string{}, command...), args...)
 	if len(all) == 0 {
 		c.addf(at+".command", "required: the image %q says nothing to run", k.Image)
 	}
 	return all
-}
-
-func expandAll(list []string, env *environment) []string {
-	out := make([]string, len(list))
-	for i, s := range list {
-		out[i], _ = expand(s, env.get)
-	}
-	return out
 }
 
 // stopSignal is what ends the container; "" for SIGTERM.

@@ -7,19 +7,35 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/podrt/podrt/sandbox"
 )
 
 // environment are the variables that a Pod gives a container, in order.
 type environment struct {
 	names  []string
 	values map[string]string
+	late   map[string]string // those with the pod's addresses: addressEnv of pod.json
 }
 
 func (e *environment) set(name, value string) {
+	delete(e.late, name)
 	if _, ok := e.values[name]; !ok {
 		e.names = append(e.names, name)
 	}
 	e.values[name] = value
+}
+
+// setLate sets a variable to what is known when the pod has been made.
+func (e *environment) setLate(name, what string) {
+	if _, ok := e.values[name]; ok {
+		delete(e.values, name)
+		e.names = slices.DeleteFunc(e.names, func(n string) bool { return n == name })
+	}
+	if e.late == nil {
+		e.late = map[string]string{}
+	}
+	e.late[name] = what
 }
 
 func (e *environment) get(name string) (string, bool) {
@@ -61,8 +77,11 @@ func (c *compiler) environment(at string, k *corev1.Container) *environment {
 	for i := range k.Env {
 		v, at := &k.Env[i], index(at+".env", i)
 		if v.ValueFrom == nil {
-			value, _ := expand(v.Value, e.get)
-			e.set(v.Name, value)
+			e.set(v.Name, c.expand(at+".value", v.Value, e))
+			continue
+		}
+		if what := c.address(v.ValueFrom); what != "" {
+			e.setLate(v.Name, what)
 			continue
 		}
 		if v.Value != "" {
@@ -73,6 +92,40 @@ func (c *compiler) environment(at string, k *corev1.Container) *environment {
 		}
 	}
 	return e
+}
+
+// address says which of its addresses, not known yet, a variable is to hold; "" if it
+// is none.
+func (c *compiler) address(from *corev1.EnvVarSource) string {
+	if r := from.FieldRef; r != nil && sources(from) == 1 && !c.pod.Spec.HostNetwork {
+		switch r.FieldPath {
+		case "status.podIP":
+			return sandbox.AddressFirst
+		case "status.podIPs":
+			return sandbox.AddressAll
+		}
+	}
+	return ""
+}
+
+// expand replaces references to variables in the field at that path.
+func (c *compiler) expand(at, s string, e *environment) string {
+	out, unknown := expand(s, e.get)
+	for _, name := range unknown {
+		if _, ok := e.late[name]; ok {
+			c.addf(at, "%s: $(%s) is the pod's address, which is known when the pod has been made: have a shell expand it", quote(s), name)
+		}
+	}
+	return out
+}
+
+// expandAll is expand for a list.
+func (c *compiler) expandAll(at string, list []string, e *environment) []string {
+	out := make([]string, len(list))
+	for i, s := range list {
+		out[i] = c.expand(index(at, i), s, e)
+	}
+	return out
 }
 
 // envFrom sets all of a ConfigMap or Secret.
@@ -205,14 +258,9 @@ func (c *compiler) fieldRef(at string, r *corev1.ObjectFieldSelector, env bool) 
 		return orDefault(s.NodeName, c.host.Name), true
 	case "spec.serviceAccountName":
 		return s.ServiceAccountName, true
-	case "status.podIP", "status.podIPs":
-		if !s.HostNetwork {
-			c.addf(at+".fieldPath", "%q: not supported without hostNetwork: the pod has an address when it is made, not before", r.FieldPath)
-			return "", false
-		}
-	case "status.hostIP", "status.hostIPs":
+	case "status.podIP", "status.podIPs", "status.hostIP", "status.hostIPs": // with the host's network one and the same
 	default:
-		c.addf(at+".fieldPath", "%s: must be metadata.name, namespace, uid, labels['KEY'] or annotations['KEY'], spec.nodeName or serviceAccountName, status.hostIP or hostIPs", quote(r.FieldPath))
+		c.addf(at+".fieldPath", "%s: must be metadata.name, namespace, uid, labels['KEY'] or annotations['KEY'], spec.nodeName or serviceAccountName, status.podIP, podIPs, hostIP or hostIPs", quote(r.FieldPath))
 		return "", false
 	}
 	if len(ips) == 0 {

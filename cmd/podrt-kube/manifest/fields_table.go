@@ -112,7 +112,7 @@ var fields = []field{
 	{"spec.containers[].env[].name", honoured, ""},
 	{"spec.containers[].env[].value", honoured, ""},
 	{"spec.containers[].env[].valueFrom.fieldRef.apiVersion", honoured, "v1"},
-	{"spec.containers[].env[].valueFrom.fieldRef.fieldPath", honoured, "status.podIP and status.podIPs only with hostNetwork: else an address is not known before the pod is made"},
+	{"spec.containers[].env[].valueFrom.fieldRef.fieldPath", honoured, "status.podIP and podIPs are known when the pod has been made: $(NAME) of such a variable is refused"},
 	{"spec.containers[].env[].valueFrom.resourceFieldRef.containerName", honoured, ""},
 	{"spec.containers[].env[].valueFrom.resourceFieldRef.resource", honoured, "without a limit: the host's processors and memory"},
 	{"spec.containers[].env[].valueFrom.resourceFieldRef.divisor", honoured, ""},
