@@ -3,6 +3,10 @@ package main
 import (
 	"context"
 	"errors"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/podrt/podrt/cmd/podrt-kube/manifest"
 	"github.com/podrt/podrt/rootfs/image"
@@ -24,12 +28,13 @@ func newImages(ctx context.Context, e *env, pull image.PullOptions) (*images, er
 	return &images{ctx: ctx, store: s, pull: pull, known: map[string]image.Image{}}, nil
 }
 
-// Image is the image of a reference, pulled as the policy says.
-func (i *images) Image(ref, policy string) (manifest.Image, error) {
+// Image is the image of a reference, pulled as the policy says, with the Pod's own
+// credentials if it has some.
+func (i *images) Image(ref, policy string, credentials []byte) (manifest.Image, error) {
 	img, ok := i.known[ref]
 	if !ok {
 		var err error
-		if img, err = i.get(ref, policy); err != nil {
+		if img, err = i.get(ref, policy, credentials); err != nil {
 			return manifest.Image{}, err
 		}
 		i.known[ref] = img
@@ -47,12 +52,39 @@ func (i *images) Image(ref, policy string) (manifest.Image, error) {
 	}, nil
 }
 
-func (i *images) get(ref, policy string) (image.Image, error) {
+func (i *images) get(ref, policy string, credentials []byte) (image.Image, error) {
 	if policy != "Always" {
 		img, err := i.store.Resolve(ref)
 		if policy == "Never" || !errors.Is(err, image.ErrNotExist) {
 			return img, err
 		}
 	}
-	return i.store.Pull(i.ctx, ref, i.pull)
+	options := i.pull
+	if credentials != nil {
+		f, err := memoryFile(credentials)
+		if err != nil {
+			return image.Image{}, err
+		}
+		defer f.Close()
+		options.AuthFile = fdPath(f)
+	}
+	return i.store.Pull(i.ctx, ref, options)
+}
+
+// fdPath is a path of an open file, for this process.
+func fdPath(f *os.File) string { return "/proc/self/fd/" + strconv.Itoa(int(f.Fd())) }
+
+// memoryFile is a file that has no name (memfd_create(2)), so that nothing is left of
+// it.
+func memoryFile(data []byte) (*os.File, error) {
+	fd, err := unix.MemfdCreate("podrt-credentials", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("memfd_create", err)
+	}
+	f := os.NewFile(uintptr(fd), "credentials")
+	if _, err := f.Write(data); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
 }

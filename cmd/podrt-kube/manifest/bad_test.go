@@ -3,6 +3,9 @@ package manifest
 import (
 	"strings"
 	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // TestBad: what is wrong is said with the path and the value, all of it at once.
@@ -97,6 +100,12 @@ spec.volumes[0].projected.sources[1]: must have one source, not 0
 spec.volumes[0].projected: "a": is both a file and a directory`,
 		},
 		{
+			"pull secrets", "{imagePullSecrets: [{name: none}, {name: opaque}, {name: broken}], containers: [{name: a, image: busybox}]}",
+			`spec.imagePullSecrets[0].name: "none": no such Secret in namespace "default" among the documents
+spec.imagePullSecrets[1].name: "opaque": the Secret's type is "": must be kubernetes.io/dockerconfigjson
+spec.imagePullSecrets[2].name: "broken": the Secret's .dockerconfigjson is not the JSON of a docker config.json`,
+		},
+		{
 			// What only the runtime knows.
 			"sysctl", "{securityContext: {sysctls: [{name: vm.swappiness, value: '1'}]}, containers: [{name: a, image: busybox}]}",
 			`pod.json: sysctls["vm.swappiness"]: `,
@@ -107,6 +116,7 @@ spec.volumes[0].projected: "a": is both a file and a directory`,
 			if err := o.Read("x.yaml", []byte("apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: "+c.spec)); err != nil {
 				t.Fatal(err)
 			}
+			o.Secrets = badSecrets()
 			_, err := Compile(o.Pods[0], o, testHost(), newImages())
 			if err == nil {
 				t.Fatal("no error")
@@ -119,6 +129,16 @@ spec.volumes[0].projected: "a": is both a file and a directory`,
 				t.Errorf("got\n%s\nwant\n%s", got, c.want)
 			}
 		})
+	}
+}
+
+func badSecrets() []*corev1.Secret {
+	return []*corev1.Secret{
+		{ObjectMeta: metav1.ObjectMeta{Name: "opaque"}},
+		{
+			ObjectMeta: metav1.ObjectMeta{Name: "broken"}, Type: corev1.SecretTypeDockerConfigJson,
+			Data: map[string][]byte{corev1.DockerConfigJsonKey: []byte("{s3cret")},
+		},
 	}
 }
 

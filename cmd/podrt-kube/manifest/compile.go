@@ -31,7 +31,8 @@ type compiler struct {
 	host    *Host
 	out     *Bundle
 
-	resources podResources
+	resources   podResources
+	credentials []byte // for registries, as of Images
 }
 
 // Compile makes the bundle of a Pod. Its ConfigMaps and Secrets are objects'. All
@@ -80,6 +81,7 @@ func (c *compiler) prepare() (map[string]*environment, error) {
 	c.life()
 	c.podResources()
 	c.volumes()
+	c.pullSecrets()
 	environments := c.environments()
 	return environments, c.err()
 }

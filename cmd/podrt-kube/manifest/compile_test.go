@@ -36,7 +36,7 @@ func testHost() *Host {
 // testImages are images by reference; anything else is not there.
 type testImages map[string]Image
 
-func (i testImages) Image(ref, policy string) (Image, error) {
+func (i testImages) Image(ref, policy string, credentials []byte) (Image, error) {
 	image, ok := i[ref]
 	if !ok {
 		return Image{}, fs.ErrNotExist
@@ -171,6 +171,57 @@ func firstDifference(got, want string) string {
 		}
 	}
 	return "it ends early"
+}
+
+// asked is how an image was asked for.
+type asked struct{ ref, policy, credentials string }
+
+type askedImages struct {
+	testImages
+	asked []asked
+}
+
+func (i *askedImages) Image(ref, policy string, credentials []byte) (Image, error) {
+	i.asked = append(i.asked, asked{ref, policy, string(credentials)})
+	return i.testImages.Image(ref, policy, credentials)
+}
+
+// TestImages: images are asked for by the Pod's policies, with its credentials, and
+// nothing else of the Secrets.
+func TestImages(t *testing.T) {
+	o := new(Objects)
+	if err := o.Read("x", []byte(`
+apiVersion: v1
+kind: Secret
+metadata: {name: one}
+type: kubernetes.io/dockerconfigjson
+stringData: {.dockerconfigjson: '{"credsStore": "evil", "auths": {"a.example": {"auth": "b25l"}, "b.example": {"auth": "b25l"}}}'}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: two}
+type: kubernetes.io/dockerconfigjson
+stringData: {.dockerconfigjson: '{"auths": {"b.example": {"auth": "dHdv"}}}'}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: p}
+spec:
+  imagePullSecrets: [{name: one}, {name: two}]
+  initContainers: [{name: a, image: busybox}]
+  containers: [{name: b, image: 'web:1'}, {name: c, image: busybox, imagePullPolicy: Never}]
+`)); err != nil {
+		t.Fatal(err)
+	}
+	images := &askedImages{testImages: newImages()}
+	if _, err := Compile(o.Pods[0], o, testHost(), images); err != nil {
+		t.Fatal(err)
+	}
+	const credentials = `{"auths":{"a.example":{"auth":"b25l"},"b.example":{"auth":"b25l"}}}`
+	want := []asked{{"busybox", "Always", credentials}, {"web:1", "IfNotPresent", credentials}, {"busybox", "Never", credentials}}
+	if !slices.Equal(images.asked, want) {
+		t.Errorf("asked for %q; want %q", images.asked, want)
+	}
 }
 
 // TestSeccomp: the filter goes by the capabilities.

@@ -12,7 +12,7 @@ import (
 // container adds a container to pod.json, and makes its config.json as containerd's
 // CRI plugin does, but for what the pod gives all of its containers.
 func (c *compiler) container(at string, k *corev1.Container, init bool, env *environment, images Images) {
-	image, err := images.Image(k.Image, string(k.ImagePullPolicy))
+	image, err := images.Image(k.Image, string(k.ImagePullPolicy), c.credentials)
 	if err != nil {
 		c.addf(at+".image", "%s: %v", quote(k.Image), err)
 		return

@@ -200,7 +200,7 @@ var fields = []field{
 	{"spec.securityContext.appArmorProfile.type", honoured, ""},
 	{"spec.securityContext.appArmorProfile.localhostProfile", honoured, ""},
 	{"spec.securityContext.seLinuxChangePolicy", refused, "not supported"},
-	{"spec.imagePullSecrets[].name", refused, "not supported: podrt image pull --authfile"},
+	{"spec.imagePullSecrets[].name", honoured, "Secrets of type kubernetes.io/dockerconfigjson among the documents; they come in place of the user's own credentials"},
 	{"spec.hostname", honoured, "not with hostNetwork, as in Kubernetes"},
 	{"spec.subdomain", honoured, "in /etc/hosts, as SUBDOMAIN.NAMESPACE.svc.cluster.local"},
 	{"spec.setHostnameAsFQDN", honoured, ""},

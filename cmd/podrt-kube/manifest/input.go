@@ -24,9 +24,10 @@ type Host struct {
 }
 
 // Images finds the image of a reference, pulled as the policy says: Always,
-// IfNotPresent or Never.
+// IfNotPresent or Never. credentials are those of the Pod for registries, in the
+// form of docker's config.json; nil if it has none.
 type Images interface {
-	Image(ref, pullPolicy string) (Image, error)
+	Image(ref, pullPolicy string, credentials []byte) (Image, error)
 }
 
 // Image is an image of the store.
