@@ -96,6 +96,8 @@ spec:
     image: IMAGE
     command: [httpd, -f, -p, "8080", -h, /www]
     ports: [{name: http, containerPort: 8080, hostPort: 18080, hostIP: 127.0.0.1}]
+    readinessProbe: {httpGet: {port: http}, periodSeconds: 1}
+    lifecycle: {postStart: {exec: {command: [sh, -c, "echo started > /tmp/started"]}}}
     volumeMounts: [{name: www, mountPath: /www, readOnly: true}]
   - name: client
     image: IMAGE
@@ -120,6 +122,10 @@ func TestKubePlay(t *testing.T) {
 		t.Errorf("UID %q, phase %q; want %q, Running", info.UID, info.Phase, uid)
 	}
 	ip := w.network(t, "web").Interface.Addresses[0].Addr().String()
+	w.ok(t, "pod", "wait", "--ready", "web")
+	if got := w.ok(t, "pod", "exec", "web", "server", "cat", "/tmp/started").stdout; got != "started\n" {
+		t.Errorf("of postStart: %q", got)
+	}
 	client := func(script string) string {
 		return strings.TrimSpace(w.ok(t, "pod", "exec", "web", "client", "sh", "-c", script).stdout)
 	}

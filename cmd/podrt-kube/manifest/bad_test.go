@@ -106,6 +106,16 @@ spec.imagePullSecrets[1].name: "opaque": the Secret's type is "": must be kubern
 spec.imagePullSecrets[2].name: "broken": the Secret's .dockerconfigjson is not the JSON of a docker config.json`,
 		},
 		{
+			"probes", "{containers: [{name: a, image: busybox, ports: [{name: http, containerPort: 80}], livenessProbe: {httpGet: {port: htp}}, readinessProbe: {tcpSocket: {port: 0}}, lifecycle: {preStop: {tcpSocket: {port: 1}}}}]}",
+			`spec.containers[0].lifecycle.preStop.tcpSocket: not supported, nor by Kubernetes`,
+		},
+		{
+			"ports of probes", "{containers: [{name: a, image: busybox, ports: [{name: http, containerPort: 80}], livenessProbe: {httpGet: {port: htp}}, readinessProbe: {tcpSocket: {port: 0}}, startupProbe: {grpc: {port: 9, mode: TLS}}}]}",
+			`spec.containers[0].livenessProbe.httpGet.port: "htp": the container has no port of that name
+spec.containers[0].readinessProbe.tcpSocket.port: 0: must be 1 to 65535
+spec.containers[0].startupProbe.grpc.mode: "TLS": must be Plaintext`,
+		},
+		{
 			// What only the runtime knows.
 			"sysctl", "{securityContext: {sysctls: [{name: vm.swappiness, value: '1'}]}, containers: [{name: a, image: busybox}]}",
 			`pod.json: sysctls["vm.swappiness"]: `,

@@ -21,6 +21,7 @@ func (c *compiler) container(at string, k *corev1.Container, init bool, env *env
 	if k.RestartPolicy != nil {
 		out.RestartPolicy = string(*k.RestartPolicy)
 	}
+	c.probes(at, k, env, &out)
 	if init {
 		c.out.Spec.InitContainers = append(c.out.Spec.InitContainers, out)
 	} else {
