@@ -65,15 +65,19 @@ test-unit: ## tests that need no privilege
 # Two at a time, each in namespaces of its own, or below in a VM: that fills two cores.
 test-native: bin/podrt bin/rung bin/probe ## privileged tests in a private mount namespace with pure cgroup2
 	$(GOTEST) -p 2 -exec '$(CURDIR)/bin/rung native' $(PRIVILEGED)
-	$(MAKE) --no-print-directory -j 2 climb-network climb-others
+	$(MAKE) --no-print-directory -j 3 climb-network climb-containers climb-others
 
-# Most of their time they wait for the kernel to free network namespaces.
+# Most of their time the first wait for the kernel to free network namespaces; the
+# others are about as long as each other.
 NETWORK     := ^Test(Network|CNI|CrashNetwork|CrashCNI)
-.PHONY: climb-network climb-others
+CONTAINERS  := ^Test(OCI|Spec|Rootless|Full|Crash(Container|Engine|Image|Kube|Member|Pod))
+.PHONY: climb-network climb-containers climb-others
 climb-network:
 	PODRT_RUNG_WANT=native $(GOTEST) -run '$(NETWORK)' ./integration
+climb-containers:
+	PODRT_RUNG_WANT=native $(GOTEST) -run '$(CONTAINERS)' ./integration
 climb-others:
-	PODRT_RUNG_WANT=native $(GOTEST) -skip '$(NETWORK)' $(CLIMBERS)
+	PODRT_RUNG_WANT=native $(GOTEST) -skip '$(NETWORK)|$(CONTAINERS)' $(CLIMBERS)
 
 # What a host's kernel may lack: ifb, VLANs on bridges, SCTP, br_netfilter. The rest
 # of the network needs no controllers.
