@@ -115,6 +115,8 @@ func TestLookup(t *testing.T) {
 		{"directory", makeTar(t, dir("etc/passwd", 0o755)), "is a directory"},
 		{"FIFO", makeTar(t, e{name: "etc/passwd", h: tar.Header{Typeflag: tar.TypeFifo}}), "is no regular file"},
 		{"device", makeTar(t, e{name: "etc/passwd", h: tar.Header{Typeflag: tar.TypeChar, Devmajor: 1, Devminor: 5}}), "is no regular file"},
+		// Without a driver: ENXIO would tell that it was opened.
+		{"device that is opened", makeTar(t, e{name: "etc/passwd", h: tar.Header{Typeflag: tar.TypeChar, Devmajor: 4000, Devminor: 1}}), "is no regular file"},
 		{"id below 0", makeTar(t, e{name: "etc/passwd", content: "me:x:-7:0::/:\n"}), "id -7"},
 		{"group below 0", makeTar(t, e{name: "etc/passwd", content: "me:x:7:-8::/:\n"}), "id -8"},
 	} {

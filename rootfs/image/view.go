@@ -106,7 +106,16 @@ func (v *view) walk(path string) (*os.File, error) {
 		if len(rest) > 0 {
 			return nil, unix.ENOTDIR
 		}
-		return openRegular(file, name)
+		// Not when it is open: a FIFO would block, and to open a device can be all that
+		// it takes, as it is for a watchdog.
+		if st.Mode&unix.S_IFMT != unix.S_IFREG {
+			return nil, fmt.Errorf("is no regular file: %w", unix.EINVAL)
+		}
+		fd, err := unix.Openat(int(file.Fd()), name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return nil, err
+		}
+		return os.NewFile(uintptr(fd), name), nil
 	}
 	return nil, unix.EISDIR
 }
@@ -163,22 +172,4 @@ func readlink(dir *os.File, name string) (string, error) {
 		return "", err
 	}
 	return string(buf[:n]), nil
-}
-
-// openRegular opens a regular file. A FIFO would block, a device be touched.
-func openRegular(dir *os.File, name string) (*os.File, error) {
-	fd, err := unix.Openat(int(dir.Fd()), name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, err
-	}
-	f := os.NewFile(uintptr(fd), name)
-	st, err := f.Stat()
-	if err == nil && !st.Mode().IsRegular() {
-		err = fmt.Errorf("is no regular file: %w", unix.EINVAL)
-	}
-	if err != nil {
-		_ = f.Close()
-		return nil, err
-	}
-	return f, nil
 }
