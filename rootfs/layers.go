@@ -51,13 +51,13 @@ func ReadImage(images, digest string) (ImageRecord, error) {
 }
 
 // ImageLayers returns the directories of an image's unpacked layers, topmost first,
-// all of which are there.
+// all of which are there, down to one that hides those below.
 func ImageLayers(images, digest string) ([]string, error) {
 	rec, err := ReadImage(images, digest)
 	if err != nil {
 		return nil, err
 	}
-	dirs := make([]string, 0, len(rec.Layers))
+	dirs, hidden := make([]string, 0, len(rec.Layers)), false
 	for _, id := range slices.Backward(rec.Layers) {
 		dir := filepath.Join(images, "layers", id)
 		var st unix.Stat_t
@@ -66,7 +66,14 @@ func ImageLayers(images, digest string) ([]string, error) {
 		} else if err != nil {
 			return nil, fmt.Errorf("image %q is damaged: layer %q: %w", digest, dir, err)
 		}
-		dirs = append(dirs, dir)
+		if !hidden {
+			dirs = append(dirs, dir)
+		}
+		// overlayfs looks for this mark in what is in a layer, and not at its root.
+		var mark [1]byte
+		if n, err := unix.Lgetxattr(dir, "trusted.overlay.opaque", mark[:]); err == nil && n == 1 && mark[0] == 'y' {
+			hidden = true
+		}
 	}
 	return dirs, nil
 }

@@ -34,9 +34,6 @@ func openView(dirs []string) (*view, error) {
 			return nil, err
 		}
 		v.root = append(v.root, f)
-		if opaque(f) {
-			break
-		}
 	}
 	return v, nil
 }

@@ -52,3 +52,20 @@ func TestWhiteouts(t *testing.T) {
 	wantFile(t, merged+"/opaque/old", "third")
 	wantGone(t, merged+"/opaque/sub")
 }
+
+// TestOpaqueRoot: a layer can delete all that there was before it.
+func TestOpaqueRoot(t *testing.T) {
+	rung.Privileged(t)
+	s := newStore(t)
+	root := s.mountImage(t, s.withFiles(t,
+		makeTar(t, e{name: "lowest", content: "old"}, e{name: "dir/old"}),
+		makeTar(t, e{name: "low", content: "old"}),
+		makeTar(t, e{name: "dir/new", content: "new"}, e{name: ".wh..wh..opq"}),
+		makeTar(t, e{name: "top", content: "new"}),
+	))
+	for _, name := range []string{"lowest", "low", "dir/old"} {
+		wantGone(t, root+"/"+name)
+	}
+	wantFile(t, root+"/dir/new", "new")
+	wantFile(t, root+"/top", "new")
+}
