@@ -30,8 +30,8 @@ type source struct {
 
 // Bounds of what an image can ask for; what is larger has no place in a real one.
 const (
-	maxManifest = 4 << 20  // bytes, as registries have
-	maxConfig   = 16 << 20 // bytes
+	maxManifest = 4 << 20 // bytes, as registries have
+	maxConfig   = 4 << 20 // bytes, as podman has; decoded it can be forty times that
 )
 
 // parseSource reads a manifest.
@@ -50,11 +50,19 @@ func parseSource(raw []byte, open func(context.Context, v1.Descriptor) (io.ReadC
 // check refuses a manifest that is not one of a container's image.
 func (src *source) check() error {
 	m := src.manifest
+	if m.MediaType != "" && !m.MediaType.IsImage() { // it goes into the store's index
+		return fmt.Errorf("manifest: mediaType %q: it is of no image", m.MediaType)
+	}
 	if !m.Config.MediaType.IsConfig() {
 		return fmt.Errorf("manifest: config.mediaType %q: it is of no container image", m.Config.MediaType)
 	}
+	sizes := map[v1.Hash]int64{}
 	for _, d := range append(slices.Clone(m.Layers), m.Config) {
+		size, ok := sizes[d.Digest]
+		sizes[d.Digest] = d.Size
 		switch {
+		case ok && size != d.Size: // each is fetched once
+			return fmt.Errorf("manifest: blob %s: sizes %d and %d", d.Digest, size, d.Size)
 		case d.Digest.Algorithm != "sha256" || len(d.Digest.Hex) != hexLen || !isHex(d.Digest.Hex):
 			return fmt.Errorf("manifest: digest %q is no SHA-256", d.Digest)
 		case d.Size < 0:
@@ -179,10 +187,15 @@ func (s *Store) readDiffIDs(w *work, src *source) ([]string, error) {
 	return src.diffIDs(config)
 }
 
-// fetchBlob fetches a blob that neither the store nor w has.
+// fetchBlob fetches a blob that neither the store nor w has. One that is there has to
+// be of its size too, which bounds what is read of it.
 func (s *Store) fetchBlob(ctx context.Context, w *work, src *source, d v1.Descriptor) error {
-	if exists(w.blob(d.Digest.Hex)) || exists(s.blobFile(d.Digest.Hex)) {
-		return nil
+	for _, file := range []string{w.blob(d.Digest.Hex), s.blobFile(d.Digest.Hex)} {
+		if st, err := os.Lstat(file); err == nil && st.Size() != d.Size {
+			return fmt.Errorf("blob %s: has %d bytes; its descriptor says %d", d.Digest, st.Size(), d.Size)
+		} else if err == nil {
+			return nil
+		}
 	}
 	r, err := src.open(ctx, d)
 	if err != nil {
@@ -198,12 +211,12 @@ func (s *Store) fetchBlob(ctx context.Context, w *work, src *source, d v1.Descri
 // fetchLayer fetches a layer and unpacks it. That the blob is of this DiffID is
 // verified also where another image has the layer already.
 func (s *Store) fetchLayer(ctx context.Context, w *work, src *source, d v1.Descriptor, diffID string) error {
+	if err := s.fetchBlob(ctx, w, src, d); err != nil {
+		return err
+	}
 	unpacked := exists(w.layer(diffID)) || exists(s.layerDir(diffID))
 	if unpacked && s.verified(d.Digest.Hex, diffID) {
 		return nil
-	}
-	if err := s.fetchBlob(ctx, w, src, d); err != nil {
-		return err
 	}
 	f, err := s.openBlob(w, d.Digest.Hex)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -84,6 +85,12 @@ func TestPullBad(t *testing.T) {
 		{"foreign layer", img(plain), manifest(func(m map[string]any) { first(m)["mediaType"] = string(types.DockerForeignLayer) }), "which no registry passes on"},
 		{"path as digest", img(plain), manifest(func(m map[string]any) { first(m)["digest"] = "sha256:../../../etc/passwd" }), ""},
 		{"sha512", img(plain), manifest(func(m map[string]any) { first(m)["digest"] = "sha512:" + strings.Repeat("a", 128) }), "is no SHA-256"},
+		{"two sizes", layers(t, plain, plain), manifest(func(m map[string]any) {
+			d := maps.Clone(first(m))
+			d["size"] = 1 << 62
+			m["layers"] = []any{first(m), d}
+		}), "sizes " + fmt.Sprint(len(good)) + " and 4611686018427387904"},
+		{"an index as manifest", img(plain), manifest(func(m map[string]any) { m["mediaType"] = types.OCIImageIndex }), "it is of no image"},
 		{"negative size", img(plain), manifest(func(m map[string]any) { first(m)["size"] = -1 }), "size -1"},
 		{"huge configuration", img(plain), manifest(func(m map[string]any) { config(m)["size"] = 1 << 40 }), "config.size 1099511627776"},
 		{"layers that are not there", img(plain), manifest(func(m map[string]any) { m["layers"] = []any{} }), "rootfs.diff_ids has 1 entries; the manifest has 0 layers"},
@@ -107,6 +114,45 @@ func TestPullBad(t *testing.T) {
 	_, err = s.Pull(context.Background(), "127.0.0.1:1/x", insecure)
 	wantError(t, "nobody there", err, "connection refused", `"127.0.0.1:1/x:latest"`)
 	s.wantEmpty(t)
+}
+
+// TestPullKnownBlob: a manifest cannot have what the store holds already, of whatever
+// size, be read as the configuration, nor say another size of it.
+func TestPullKnownBlob(t *testing.T) {
+	rung.Privileged(t)
+	h := newHost(t, httptest.NewServer)
+	good := makeTar(t, e{name: "f", content: "good"})
+	img := layers(t, raw(t, good, good, types.OCIUncompressedLayer))
+	ref := h.push(t, "good", img)
+	s := newStore(t)
+	if _, err := s.Pull(context.Background(), ref, insecure); err != nil {
+		t.Fatal(err)
+	}
+	m, err := img.Manifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, change := range []func(m *v1.Manifest){
+		func(m *v1.Manifest) { m.Config.Digest = m.Layers[0].Digest; m.Layers = nil },
+		func(m *v1.Manifest) { m.Layers[0].Size++ },
+	} {
+		bad := m.DeepCopy()
+		change(bad)
+		data, err := json.Marshal(bad)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.change = func(w http.ResponseWriter, r *http.Request) bool {
+			if !strings.Contains(r.URL.Path, "/manifests/") {
+				return false
+			}
+			w.Header().Set("Content-Type", string(types.OCIManifestSchema1))
+			_, _ = w.Write(data)
+			return true
+		}
+		_, err = s.Pull(context.Background(), h.name+"/bad", insecure)
+		wantError(t, "pull", err, fmt.Sprintf("has %d bytes; its descriptor says", len(good)))
+	}
 }
 
 func must(img v1.Image, err error) func(*testing.T) v1.Image {
