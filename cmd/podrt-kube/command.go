@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"io"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 	"text/tabwriter"
+	"unicode/utf8"
 )
 
 // command is a verb, or with sub a group of verbs. A verb's constructor holds the
@@ -51,8 +53,19 @@ func run(argv []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	case errors.As(err, &status):
 		return int(status)
 	}
-	fmt.Fprintln(stderr, "podrt:", err)
+	fmt.Fprintln(stderr, "podrt:", printable(err.Error()))
 	return 1
+}
+
+// printable is s, in which registries and layers have their words, without what would
+// be a command for a terminal.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r != '\n' && (r == utf8.RuneError || !strconv.IsPrint(r)) {
+			return '?'
+		}
+		return r
+	}, s)
 }
 
 // execute parses the global flags and runs the verb.

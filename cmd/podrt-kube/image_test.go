@@ -5,6 +5,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -146,5 +148,49 @@ func TestImages(t *testing.T) {
 	ok("", "image", "rm", "localhost/one", other[len("sha256:"):][:8])
 	if got := ok("", "image", "ls", "--format=json"); got != "[]\n" {
 		t.Errorf("ls: %q; want none", got)
+	}
+}
+
+// TestTerminal: what a registry and an image say is no command for a terminal.
+func TestTerminal(t *testing.T) {
+	rung.Privileged(t)
+	hostile := "\x1b]0;t\a\u009b31m\x7f"
+	reg := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusForbidden)
+		fmt.Fprint(w, `{"errors":[{"code":"DENIED","message":"no \u001b]0;t\u0007\u009b31m"}]}`)
+	}))
+	defer reg.Close()
+	lib := t.TempDir()
+	_, at, _ := strings.Cut(reg.URL, "://")
+	var archive bytes.Buffer
+	w := tar.NewWriter(&archive)
+	if err := w.WriteHeader(&tar.Header{Name: strings.Repeat(hostile, 50) + "/x", Typeflag: tar.TypeReg, Format: tar.FormatGNU}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var empty bytes.Buffer
+	if err := tar.NewWriter(&empty).Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		stdin string
+		args  []string
+		code  int
+		want  string
+	}{
+		{"", []string{"pull", "--tls-verify=false", at + "/x"}, 1, "DENIED: no "},
+		{archive.String(), []string{"import", "-", "localhost/x"}, 1, "file name too long"},
+		{empty.String(), []string{"import", "-c", "LABEL l=<" + hostile + ">", "-", "localhost/x"}, 0, "sha256:"},
+		{"", []string{"inspect", "localhost/x"}, 0, `<\u001b]0;t\u0007\u009b31m\u007f>`},
+		{"", []string{"ls"}, 0, "localhost/x"},
+	} {
+		o := execute(tt.stdin, append([]string{"--lib-root", lib, "image"}, tt.args...)...)
+		if out := o.stdout + o.stderr; o.code != tt.code || !strings.Contains(out, tt.want) {
+			t.Errorf("%q: %+v; want %d, %q", tt.args, o, tt.code, tt.want)
+		} else if strings.ContainsAny(out, hostile[:1]+"\a\x7f\u009b") {
+			t.Errorf("%q prints %q; want no controls", tt.args, out)
+		}
 	}
 }
