@@ -130,6 +130,13 @@ func (s *Store) add(ctx context.Context, w *work, src *source, full string) (Ima
 		if err := s.fetch(ctx, w, src); err != nil {
 			return Image{}, err
 		}
+		// Without power, layers must not be half there that their image says are whole.
+		// Now, as with the lock pods would wait for the disk.
+		if !s.whole(digest.Hex) {
+			if err := syncfs(w.dir); err != nil {
+				return Image{}, err
+			}
+		}
 		img, err := s.commit(ctx, w, src, digest, full)
 		if !errors.Is(err, errIncomplete) {
 			return img, err
@@ -330,10 +337,6 @@ func (s *Store) publish(src *source, digest v1.Hash, layers []string, full strin
 	}
 	desc := v1.Descriptor{MediaType: src.mediaType(), Digest: digest, Size: int64(len(src.raw))}
 	if !s.whole(digest.Hex) {
-		// Without power, layers must not be half there that their image says are whole.
-		if err := syncfs(s.dir); err != nil {
-			return Image{}, err
-		}
 		// In the index first, so that whatever is whole is known; the name comes
 		// last, so that nobody finds it at an image that is not.
 		ix.add(desc, "")

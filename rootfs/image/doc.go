@@ -16,7 +16,7 @@
 //
 // HEX is the SHA-256 of the manifest of one platform, DIFFID that of a layer's
 // plain tar. What can be large is made in work, and renamed into place under the
-// exclusive lock. An image is whole, and can be used, if it has its file in
+// exclusive lock; so it goes, too, as no pod is created while that is held. An image is whole, and can be used, if it has its file in
 // manifests: that comes last when it is added, but for its name, and goes first
 // when it is removed. So a SIGKILL leaves at most what nothing refers to, which
 // the next command that adds or removes takes away, and work whose lock nobody

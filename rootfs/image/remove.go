@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sys/unix"
 )
 
@@ -24,40 +25,38 @@ func (s *Store) Remove(ref string, users Users) error {
 	if err != nil {
 		return err
 	}
-	defer lock.Close()
+	dead, err := s.remove(ref, users)
+	_ = lock.Close()
+	return errors.Join(err, dead.end())
+}
+
+// remove is Remove with the lock held, but for the work dead, which is to be ended
+// without it.
+func (s *Store) remove(ref string, users Users) (dead *work, err error) {
 	ix, err := s.readIndex()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	hex, full, err := s.find(ix, ref, minRemovalPrefix)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if full != "" && len(ix.names(hex)) > 1 {
 		ix.untag(full)
-		return s.writeIndex(ix)
+		return nil, s.writeIndex(ix)
 	}
 	used, err := users()
 	if err != nil {
-		return fmt.Errorf("remove image %q: %w", ref, err)
+		return nil, fmt.Errorf("remove image %q: %w", ref, err)
 	}
 	if pods := used["sha256:"+hex]; len(pods) > 0 {
-		return fmt.Errorf("remove image %q (sha256:%s): %w by %s; remove what uses it first", ref, hex, ErrInUse, quoted(pods))
+		return nil, fmt.Errorf("remove image %q (sha256:%s): %w by %s; remove what uses it first", ref, hex, ErrInUse, quoted(pods))
 	}
-	if err := s.drop(ix, hex); err != nil {
-		return fmt.Errorf("remove image %q: %w", ref, err)
+	// From now on no pod is made of it, and all else is for the sweep.
+	if err := os.Remove(s.manifestFile(hex)); err != nil {
+		return nil, fmt.Errorf("remove image %q: %w", ref, err)
 	}
 	return s.sweep()
-}
-
-// drop takes an image out. The lock is held exclusively, and sweep is to follow.
-func (s *Store) drop(ix *index, hex string) error {
-	// First, so that from now on no pod is made of it.
-	if err := os.Remove(s.manifestFile(hex)); err != nil {
-		return err
-	}
-	ix.drop(hex)
-	return s.writeIndex(ix)
 }
 
 // Prune removes the images that have no name and that no pod uses, and what killed
@@ -67,30 +66,36 @@ func (s *Store) Prune(users Users) ([]Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer lock.Close()
+	removed, dead, err := s.prune(users)
+	_ = lock.Close()
+	return removed, errors.Join(err, dead.end())
+}
+
+// prune is to Prune as remove is to Remove.
+func (s *Store) prune(users Users) (removed []Image, dead *work, err error) {
 	ix, err := s.readIndex()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	used, err := users()
 	if err != nil {
-		return nil, fmt.Errorf("prune images: %w", err)
+		return nil, nil, fmt.Errorf("prune images: %w", err)
 	}
-	var removed []Image
 	for _, hex := range ix.digests() {
 		if len(ix.names(hex)) > 0 || len(used["sha256:"+hex]) > 0 || !s.whole(hex) {
 			continue
 		}
 		img, err := s.load(ix, hex)
-		if err != nil {
-			return removed, err
+		if err != nil { // damaged: the more it has to go
+			img = Image{Digest: v1.Hash{Algorithm: "sha256", Hex: hex}}
 		}
-		if err := s.drop(ix, hex); err != nil {
-			return removed, fmt.Errorf("remove image %q: %w", img.Name(), err)
+		if err := os.Remove(s.manifestFile(hex)); err != nil {
+			return removed, nil, fmt.Errorf("remove image %q: %w", img.Name(), err)
 		}
 		removed = append(removed, img)
 	}
-	return removed, s.sweep()
+	dead, err = s.sweep()
+	return removed, dead, err
 }
 
 // quoted lists pods.

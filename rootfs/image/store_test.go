@@ -214,3 +214,30 @@ func TestPullConcurrent(t *testing.T) {
 	}
 	s.wantValid(t)
 }
+
+// TestPruneDamaged: an image without a name goes also where it cannot be read, and
+// another that cannot be has all stay that may be its own.
+func TestPruneDamaged(t *testing.T) {
+	rung.Privileged(t)
+	s := newStore(t)
+	nameless := s.importFile(t, "localhost/a", "a")
+	gone := s.importFile(t, "localhost/a", "b")
+	named := s.importFile(t, "localhost/c", "c")
+	if err := os.Remove(s.blobFile(nameless.Digest.Hex)); err != nil {
+		t.Fatal(err)
+	}
+	if removed, err := s.Prune(nobody); err != nil || len(removed) != 1 || removed[0].Digest != nameless.Digest {
+		t.Errorf("Prune() = %v, %v; want %s", removed, err, nameless.Digest)
+	}
+	if err := os.Remove(s.blobFile(named.Digest.Hex)); err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, "Remove beside a damaged image", s.Remove("localhost/a", nobody), named.Digest.String())
+	if _, err := s.Resolve(gone.Digest.String()); !errors.Is(err, ErrNotExist) {
+		t.Errorf("Resolve of what was removed: %v; want ErrNotExist", err)
+	}
+	if err := s.Remove("localhost/c", nobody); err != nil {
+		t.Error(err)
+	}
+	s.wantEmpty(t)
+}

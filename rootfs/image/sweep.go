@@ -13,55 +13,66 @@ import (
 )
 
 // sweep takes away what nothing refers to: what killed processes have left, and
-// what an image had alone that was removed. The lock is held exclusively.
-func (s *Store) sweep() error {
+// what an image had alone that was removed. The lock is held exclusively; what is
+// large goes with dead, which the caller ends without it. dead can be nil, and is
+// there also beside an error.
+func (s *Store) sweep() (dead *work, err error) {
 	ix, err := s.readIndex()
 	if err != nil {
-		return err
+		return nil, err
 	}
+	layers, blobs := map[string]bool{}, map[string]bool{}
 	stale := false
+	var damaged []error
 	for _, hex := range ix.digests() {
 		if !s.whole(hex) {
 			ix.drop(hex)
 			stale = true
+			continue
 		}
-	}
-	if stale {
-		if err := s.writeIndex(ix); err != nil {
-			return err
-		}
-	}
-	layers, blobs := map[string]bool{}, map[string]bool{}
-	for _, hex := range ix.digests() {
 		rec, err := rootfs.ReadImage(s.dir, "sha256:"+hex)
-		if err != nil {
-			return err
+		m, merr := s.readManifest(hex)
+		if err := errors.Join(err, merr); err != nil {
+			damaged = append(damaged, err)
+			continue
 		}
 		for _, id := range rec.Layers {
 			layers[id] = true
-		}
-		m, err := s.readManifest(hex)
-		if err != nil {
-			return err
 		}
 		blobs[hex], blobs[m.Config.Digest.Hex] = true, true
 		for _, d := range m.Layers {
 			blobs[d.Digest.Hex] = true
 		}
 	}
-	err = errors.Join(
+	bury := func(path string) error {
+		if dead == nil {
+			dead, _ = s.newWork()
+		}
+		if dead != nil && os.Rename(path, filepath.Join(dead.dir, filepath.Base(path))) == nil {
+			return nil
+		}
+		return rootfs.RemoveAll(path) // as where there is no room for a directory
+	}
+	errs := []error{
 		sweepDir(s.manifestsDir(), func(name string) bool {
 			return ix.has(strings.TrimSuffix(name, ".json"))
 		}, os.Remove),
-		sweepDir(s.layersDir(), func(name string) bool { return layers[name] }, rootfs.RemoveAll),
-		sweepDir(s.blobsDir(), func(name string) bool { return blobs[name] }, os.Remove),
 		sweepDir(s.layoutDir(), func(name string) bool { return !strings.HasPrefix(name, tempPrefix) }, os.Remove),
-		s.sweepWork(),
-	)
-	if err != nil {
-		return fmt.Errorf("sweep image store: %w", err)
+		s.sweepWork(bury),
 	}
-	return nil
+	if len(damaged) == 0 { // or it is not known what is theirs
+		errs = append(errs,
+			sweepDir(s.layersDir(), func(name string) bool { return layers[name] }, bury),
+			sweepDir(s.blobsDir(), func(name string) bool { return blobs[name] }, os.Remove))
+	}
+	// Last: on a full disk there is room for it now.
+	if stale {
+		errs = append(errs, s.writeIndex(ix))
+	}
+	if err := errors.Join(append(errs, damaged...)...); err != nil {
+		return dead, fmt.Errorf("sweep image store: %w", err)
+	}
+	return dead, nil
 }
 
 // sweepDir removes from dir what is not to be kept.
@@ -78,7 +89,7 @@ func sweepDir(dir string, keep func(name string) bool, remove func(path string) 
 
 // sweepWork removes the work of processes that are gone. Work begins under the
 // exclusive lock, which this has.
-func (s *Store) sweepWork() error {
+func (s *Store) sweepWork(bury func(path string) error) error {
 	return sweepDir(s.workDir(), func(name string) bool {
 		f, err := os.Open(filepath.Join(s.workDir(), name))
 		if err != nil {
@@ -86,5 +97,5 @@ func (s *Store) sweepWork() error {
 		}
 		defer f.Close()
 		return errors.Is(flock(f, unix.LOCK_EX|unix.LOCK_NB), unix.EWOULDBLOCK)
-	}, rootfs.RemoveAll)
+	}, bury)
 }

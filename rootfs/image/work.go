@@ -29,40 +29,48 @@ type work struct {
 }
 
 // begin makes a work directory, and takes away what killed processes have left.
-func (s *Store) begin() (_ *work, retErr error) {
-	// Nobody sweeps between the two steps.
+func (s *Store) begin() (*work, error) {
 	lock, err := s.lock(unix.LOCK_EX)
 	if err != nil {
 		return nil, err
 	}
-	defer lock.Close()
-	_ = s.sweep() // what it cannot take away is not in this one's way, and removal tells
-	dir, err := os.MkdirTemp(s.workDir(), "")
+	dead, _ := s.sweep() // what it cannot take away is not in this one's way, and removal tells
+	w, err := s.newWork()
+	_ = lock.Close()
+	_ = dead.end()
 	if err != nil {
 		return nil, err
 	}
-	w := &work{dir: dir}
-	defer func() {
-		if retErr != nil {
-			retErr = errors.Join(retErr, w.end())
-		}
-	}()
-	if w.lock, err = os.Open(dir); err != nil {
-		return nil, err
-	}
-	if err := flock(w.lock, unix.LOCK_EX); err != nil {
-		return nil, err
-	}
 	for _, sub := range []string{"blobs", "layers", "temp"} {
-		if err := os.Mkdir(filepath.Join(dir, sub), 0o700); err != nil {
-			return nil, err
+		if err := os.Mkdir(filepath.Join(w.dir, sub), 0o700); err != nil {
+			return nil, errors.Join(err, w.end())
 		}
 	}
 	return w, nil
 }
 
-// end removes the work directory with what was not put into place.
+// newWork makes an empty work directory. The store's lock is held exclusively, so
+// that nobody sweeps between the two steps.
+func (s *Store) newWork() (*work, error) {
+	dir, err := os.MkdirTemp(s.workDir(), "")
+	if err != nil {
+		return nil, err
+	}
+	w := &work{dir: dir}
+	if w.lock, err = os.Open(dir); err == nil {
+		err = flock(w.lock, unix.LOCK_EX)
+	}
+	if err != nil {
+		return nil, errors.Join(err, w.end())
+	}
+	return w, nil
+}
+
+// end removes the work directory with what was not put into place. w may be nil.
 func (w *work) end() error {
+	if w == nil {
+		return nil
+	}
 	err := rootfs.RemoveAll(w.dir)
 	if w.lock != nil {
 		_ = w.lock.Close()
