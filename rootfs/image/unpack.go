@@ -21,6 +21,9 @@ const (
 	maxEntries = 10_000_000
 	// maxFile is the largest file, in bytes, holes included: their zeros are read.
 	maxFile = maxLayer
+	// maxDirNames is what the paths of directories can take together, in bytes: they
+	// are kept until the end.
+	maxDirNames = 256 << 20
 )
 
 // unpack makes dir, which must not exist, and unpacks the plain tar of a layer
@@ -40,7 +43,7 @@ func unpack(ctx context.Context, r io.Reader, dir string) error {
 		return err
 	}
 	defer root.Close()
-	u := &unpacker{root: root, times: map[string]time.Time{}}
+	u := &unpacker{root: root, times: map[string]time.Time{}, room: maxDirNames}
 	tr := tar.NewReader(r)
 	for n := 0; ; n++ {
 		if err := ctx.Err(); err != nil {
@@ -78,6 +81,7 @@ type unpacker struct {
 	// times are those of directories, by path, to be set when nothing is put into
 	// them any more.
 	times map[string]time.Time
+	room  int // how many bytes more times may have of paths
 }
 
 // entry unpacks one entry.

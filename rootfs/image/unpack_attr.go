@@ -30,6 +30,11 @@ func (u *unpacker) attributes(parent *os.File, base, name string, h *tar.Header)
 		return err
 	}
 	if h.Typeflag == tar.TypeDir {
+		if _, ok := u.times[name]; !ok {
+			if u.room -= len(name); u.room < 0 {
+				return fmt.Errorf("has directories whose paths take more than %d bytes", maxDirNames)
+			}
+		}
 		u.times[name] = h.ModTime
 		return nil
 	}

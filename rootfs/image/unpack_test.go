@@ -337,6 +337,27 @@ func TestUnpackTooLarge(t *testing.T) {
 	wantError(t, "a file of a pebibyte", err, `entry "huge"`, "at most")
 }
 
+// TestUnpackDirNames: what is kept of directories is bounded, also of those that are
+// not there any more.
+func TestUnpackDirNames(t *testing.T) {
+	rung.Privileged(t)
+	root, err := os.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	u := &unpacker{root: root, times: map[string]time.Time{}, room: len("aaa") + len("bbb")}
+	for _, name := range []string{"aaa", "aaa", "bbb", "aaa"} {
+		if err := u.entry(&tar.Header{Name: name, Typeflag: tar.TypeDir, Mode: 0o755}, nil); err != nil {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	if err := u.entry(&tar.Header{Name: "aaa", Typeflag: tar.TypeReg}, nil); err != nil {
+		t.Error(err)
+	}
+	wantError(t, "one more", u.entry(&tar.Header{Name: "c", Typeflag: tar.TypeDir}, nil), "whose paths take more than")
+}
+
 func TestBounded(t *testing.T) {
 	got, err := io.ReadAll(&bounded{strings.NewReader("12345"), 5})
 	if err != nil || string(got) != "12345" {
