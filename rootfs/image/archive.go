@@ -31,7 +31,7 @@ func spread(ctx context.Context, r io.Reader, dir string) error {
 		return err
 	}
 	defer root.Close()
-	tr := tar.NewReader(&bounded{plain, maxLayer})
+	tr := tar.NewReader(&bounded{r: plain, most: maxLayer})
 	for n := 0; ; n++ {
 		h, err := tr.Next()
 		if errors.Is(err, io.EOF) {

@@ -29,7 +29,7 @@ func readLayer(ctx context.Context, r io.Reader, use func(tar io.Reader) error) 
 	}
 	defer plain.Close()
 	sum := sha256.New()
-	tar := io.TeeReader(&bounded{plain, maxLayer}, sum)
+	tar := io.TeeReader(&bounded{r: plain, most: maxLayer}, sum)
 	if err := use(tar); err != nil {
 		return "", err
 	}
@@ -81,16 +81,17 @@ func compression(head []byte) string {
 // unpack to far more can take of the host's disk.
 const maxLayer = 256 << 30
 
-// bounded is a reader that fails beyond left bytes.
+// bounded is a reader that fails beyond most bytes.
 type bounded struct {
 	r    io.Reader
-	left int64
+	most int64
+	read int64
 }
 
 func (b *bounded) Read(p []byte) (int, error) {
 	n, err := b.r.Read(p)
-	if b.left -= int64(n); b.left < 0 {
-		return 0, fmt.Errorf("is larger than %d bytes, unpacked", int64(maxLayer))
+	if b.read += int64(n); b.read > b.most {
+		return 0, fmt.Errorf("is larger than %d bytes, unpacked", b.most)
 	}
 	return n, err
 }

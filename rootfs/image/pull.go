@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path"
 
 	"github.com/docker/cli/cli/config"
 	"github.com/docker/cli/cli/config/configfile"
@@ -148,8 +149,30 @@ func (o *PullOptions) remote(ctx context.Context, platform v1.Platform) ([]remot
 	}
 	return []remote.Option{
 		remote.WithContext(ctx), remote.WithPlatform(platform),
-		remote.WithAuthFromKeychain(keychain), remote.WithTransport(rt), remote.WithUserAgent("podrt"),
+		remote.WithAuthFromKeychain(keychain), remote.WithTransport(short{rt}), remote.WithUserAgent("podrt"),
 	}, nil
+}
+
+// short is a transport that gets nothing longer than maxManifest but blobs, whose
+// sizes are known: the client takes indexes of 100 MiB, which decoded can be thirty
+// times that.
+type short struct{ http.RoundTripper }
+
+func (s short) RoundTrip(r *http.Request) (*http.Response, error) {
+	answer, err := s.RoundTripper.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	for r.Response != nil { // where it was before the registry sent it elsewhere
+		r = r.Response.Request
+	}
+	if path.Base(path.Dir(r.URL.Path)) != "blobs" {
+		answer.Body = struct {
+			io.Reader
+			io.Closer
+		}{&bounded{r: answer.Body, most: maxManifest}, answer.Body}
+	}
+	return answer, nil
 }
 
 // secure is a transport that speaks no plain HTTP, also not to this host or to a

@@ -81,6 +81,14 @@ func TestPullBad(t *testing.T) {
 		{"no tar", img(raw(t, []byte(strings.Repeat("nonsense", 200)), []byte(strings.Repeat("nonsense", 200)), types.OCIUncompressedLayer)), nil, "invalid tar header"},
 		{"hostile tar", img(layer(t, e{name: "../x", content: "x"})), nil, `entry "../x": its name leads out of the layer`},
 		{"no manifest", img(plain), serve("/manifests/", []byte("hello")), ""},
+		{"long index", img(plain), func(w http.ResponseWriter, r *http.Request) bool {
+			if strings.Contains(r.URL.Path, "/manifests/") {
+				http.Redirect(w, r, "/elsewhere/blobs/x", http.StatusTemporaryRedirect)
+				return true
+			}
+			w.Header().Set("Content-Type", string(types.OCIImageIndex))
+			return serve("/elsewhere/", []byte(`{"schemaVersion":2,"manifests":[{}`+strings.Repeat(`,{}`, maxManifest/3)+`]}`))(w, r)
+		}, "is larger than 4194304 bytes"},
 		{"helm chart", img(plain), manifest(func(m map[string]any) { config(m)["mediaType"] = "application/vnd.cncf.helm.config.v1+json" }), "it is of no container image"},
 		{"foreign layer", img(plain), manifest(func(m map[string]any) { first(m)["mediaType"] = string(types.DockerForeignLayer) }), "which no registry passes on"},
 		{"path as digest", img(plain), manifest(func(m map[string]any) { first(m)["digest"] = "sha256:../../../etc/passwd" }), ""},

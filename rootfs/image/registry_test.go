@@ -223,6 +223,7 @@ func TestPullLayers(t *testing.T) {
 		{"wrong type", []v1.Layer{raw(t, data("w"), gz(t, data("w")), types.OCIUncompressedLayer)}, "w"},
 		{"two members", []v1.Layer{raw(t, data("m"), append(gz(t, data("m")[:700]), gz(t, data("m")[700:])...), types.OCILayer)}, "m"},
 		{"126", numbered(t, 127), "126"}, // as many as Docker makes
+		{"blobs/large/manifests", []v1.Layer{large(t)}, "large"},
 		{"twice", []v1.Layer{again, layer(t, e{name: "f", content: "between"}, e{name: ".wh.again"}), again}, "again"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -240,6 +241,13 @@ func TestPullLayers(t *testing.T) {
 			s.wantValid(t, validate.Fast) // which takes every layer for gzip otherwise
 		})
 	}
+}
+
+// large is a layer of more bytes than a manifest can have.
+func large(t *testing.T) v1.Layer {
+	t.Helper()
+	data := makeTar(t, e{name: "f", content: "large"}, e{name: "large", content: "x"}, e{name: "zeros", content: string(make([]byte, 2*maxManifest))})
+	return raw(t, data, data, types.OCIUncompressedLayer)
 }
 
 // rawLayer is a layer as it is given, whatever is right.

@@ -359,11 +359,11 @@ func TestUnpackDirNames(t *testing.T) {
 }
 
 func TestBounded(t *testing.T) {
-	got, err := io.ReadAll(&bounded{strings.NewReader("12345"), 5})
+	got, err := io.ReadAll(&bounded{r: strings.NewReader("12345"), most: 5})
 	if err != nil || string(got) != "12345" {
 		t.Errorf("5 of 5 bytes: %q, %v", got, err)
 	}
-	if _, err := io.ReadAll(&bounded{strings.NewReader("123456"), 5}); err == nil || !strings.Contains(err.Error(), "is larger than") {
+	if _, err := io.ReadAll(&bounded{r: strings.NewReader("123456"), most: 5}); err == nil || !strings.Contains(err.Error(), "is larger than 5 bytes") {
 		t.Errorf("6 of 5 bytes: %v; want an error", err)
 	}
 }
