@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -41,6 +42,9 @@ func (s *Store) remove(ref string, users Users) (dead *work, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if names := ix.names(hex); full == "" && elsewhere(ref, names) {
+		return nil, fmt.Errorf("image %q: %w: what has the digest is %s", ref, ErrNotExist, strings.Join(names, ", "))
+	}
 	if full != "" && len(ix.names(hex)) > 1 {
 		ix.untag(full)
 		return nil, s.writeIndex(ix)
@@ -57,6 +61,17 @@ func (s *Store) remove(ref string, users Users) (dead *work, err error) {
 		return nil, fmt.Errorf("remove image %q: %w", ref, err)
 	}
 	return s.sweep()
+}
+
+// elsewhere tells whether ref is REPOSITORY@DIGEST, and names are all of other
+// repositories: the digest is that of the content, which may have come from there too,
+// but it is not what is to be removed.
+func elsewhere(ref string, names []string) bool {
+	r, err := parseReference(ref)
+	return err == nil && r.digest != "" && len(names) > 0 && !slices.ContainsFunc(names, func(name string) bool {
+		n, err := parseReference(name)
+		return err == nil && n.domain == r.domain && n.path == r.path
+	})
 }
 
 // Prune removes the images that have no name and that no pod uses, and what killed

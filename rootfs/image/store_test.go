@@ -112,6 +112,9 @@ func TestRemove(t *testing.T) {
 		t.Errorf("Remove where it is not known who uses it: %v; want %v", err, unknown)
 	}
 
+	err = s.Remove("localhost/other@"+img.Digest.String(), nobody)
+	wantError(t, "Remove by the digest, of another repository", err, "no such image: what has the digest is localhost/a:latest")
+
 	// Its name goes to another image: it stays, without one, until nobody uses it.
 	other := s.importFile(t, "localhost/a", "b")
 	if got, err := s.Resolve(img.Digest.String()); err != nil || len(got.Names) != 0 || got.Name() != img.Digest.String() {
@@ -126,6 +129,10 @@ func TestRemove(t *testing.T) {
 	}
 	if removed, err := s.Prune(nobody); err != nil || len(removed) != 0 {
 		t.Errorf("Prune() again = %v, %v; want nothing", removed, err)
+	}
+	again := s.importFile(t, "localhost/again", "c")
+	if err := s.Remove("localhost/again@"+again.Digest.String(), nobody); err != nil {
+		t.Errorf("Remove by the digest, of its repository: %v", err)
 	}
 	wantFile(t, s.mountImage(t, other)+"/f", "b")
 	if err := s.Remove("localhost/a", used); err != nil {
