@@ -43,7 +43,7 @@ func readLayer(ctx context.Context, r io.Reader, use func(tar io.Reader) error) 
 // tell, and not a media type, as they do to Docker.
 func decompress(r io.Reader) (io.ReadCloser, error) {
 	b := bufio.NewReaderSize(r, 64<<10)
-	head, err := b.Peek(4)
+	head, err := b.Peek(10)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
@@ -56,6 +56,8 @@ func decompress(r io.Reader) (io.ReadCloser, error) {
 			return nil, err
 		}
 		return d.IOReadCloser(), nil
+	case xz, bzip2:
+		return nil, fmt.Errorf("is compressed by %s: must be plain, gzip or zstd", compression(head))
 	}
 	return io.NopCloser(b), nil
 }
@@ -65,6 +67,9 @@ const (
 	uncompressed = ""
 	gzipped      = "gzip" // RFC 1952
 	zstandard    = "zstd" // RFC 8878
+	// What Docker imports as well.
+	xz    = "xz"
+	bzip2 = "bzip2"
 )
 
 func compression(head []byte) string {
@@ -73,6 +78,10 @@ func compression(head []byte) string {
 		return gzipped
 	case bytes.HasPrefix(head, []byte{0x28, 0xb5, 0x2f, 0xfd}):
 		return zstandard
+	case bytes.HasPrefix(head, []byte("\xfd7zXZ\x00")):
+		return xz
+	case len(head) >= 10 && string(head[:3]) == "BZh" && string(head[4:10]) == "1AY&SY": // a name can begin so
+		return bzip2
 	}
 	return uncompressed
 }

@@ -271,6 +271,10 @@ func TestImport(t *testing.T) {
 		_, err := s.Import(context.Background(), strings.NewReader(strings.Repeat("nonsense", 100)), tt.ref, changes)
 		wantError(t, tt.what, err, tt.want)
 	}
+	for name, data := range map[string][]byte{"xz": []byte("\xfd7zXZ\x00\x00\x04\xe6\xd6\xb4F"), "bzip2": []byte("BZh91AY&SY\x12\x34")} {
+		_, err := s.Import(context.Background(), bytes.NewReader(data), "x", nil)
+		wantError(t, name, err, "is compressed by "+name)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	_, err := s.Import(ctx, bytes.NewReader(plain), "x", nil)
