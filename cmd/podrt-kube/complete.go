@@ -3,6 +3,8 @@ package main
 import (
 	"flag"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 )
 
@@ -72,6 +74,9 @@ func (e *env) complete(words []string) error {
 // imageNames are those of the images in the store. What cannot be read is left out:
 // who completes a line has no place for errors.
 func (e *env) imageNames() (names [][2]string) {
+	if _, err := os.Lstat(filepath.Join(e.store.LibRoot, "images")); err != nil {
+		return nil // and none is made for it
+	}
 	s, err := e.images()
 	if err != nil {
 		return nil

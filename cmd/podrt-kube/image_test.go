@@ -93,6 +93,9 @@ func TestComplete(t *testing.T) {
 			t.Errorf("%q becomes %q %q, %+v; want %q %q", tt.words, lines[0], words, o, tt.paths, tt.want)
 		}
 	}
+	if made, err := os.ReadDir(lib); err != nil || len(made) > 0 {
+		t.Errorf("completion has made %v, %v", made, err)
+	}
 }
 
 // TestImages: what is imported is listed, inspected, completed and removed.
