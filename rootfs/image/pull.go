@@ -7,13 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"path"
 
-	"github.com/docker/cli/cli/config"
-	"github.com/docker/cli/cli/config/configfile"
-	"github.com/docker/cli/cli/config/types"
-	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
@@ -128,18 +123,9 @@ func (s *Store) checkPlatform(ctx context.Context, w *work, src *source, want v1
 
 // remote returns the options of a registry's client.
 func (o *PullOptions) remote(ctx context.Context, platform v1.Platform) ([]remote.Option, error) {
-	keychain := authn.Keychain(authn.DefaultKeychain)
-	if o.AuthFile != "" {
-		f, err := os.Open(o.AuthFile)
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close()
-		cf, err := config.LoadFromReader(f)
-		if err != nil {
-			return nil, fmt.Errorf("read credentials %q: %w", o.AuthFile, err)
-		}
-		keychain = authFile{cf}
+	keys, err := readKeychain(o.AuthFile)
+	if err != nil {
+		return nil, err
 	}
 	var rt http.RoundTripper = secure{remote.DefaultTransport}
 	if o.SkipTLSVerify {
@@ -149,7 +135,7 @@ func (o *PullOptions) remote(ctx context.Context, platform v1.Platform) ([]remot
 	}
 	return []remote.Option{
 		remote.WithContext(ctx), remote.WithPlatform(platform),
-		remote.WithAuthFromKeychain(keychain), remote.WithTransport(short{rt}), remote.WithUserAgent("podrt"),
+		remote.WithAuthFromKeychain(keys), remote.WithTransport(short{rt}), remote.WithUserAgent("podrt"),
 	}, nil
 }
 
@@ -187,29 +173,6 @@ func (s secure) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 var errInsecure = errors.New("only with --tls-verify=false")
-
-// authFile gets credentials from one file.
-type authFile struct{ *configfile.ConfigFile }
-
-func (a authFile) Resolve(target authn.Resource) (authn.Authenticator, error) {
-	for _, key := range []string{target.String(), target.RegistryStr()} {
-		if key == name.DefaultRegistry {
-			key = authn.DefaultAuthKey
-		}
-		c, err := a.GetAuthConfig(key)
-		if err != nil {
-			return nil, err
-		}
-		c.ServerAddress = "" // set also where there is nothing
-		if c != (types.AuthConfig{}) {
-			return authn.FromConfig(authn.AuthConfig{
-				Username: c.Username, Password: c.Password, Auth: c.Auth,
-				IdentityToken: c.IdentityToken, RegistryToken: c.RegistryToken,
-			}), nil
-		}
-	}
-	return authn.Anonymous, nil
-}
 
 // explain adds what a registry's answer usually means.
 func explain(err error) error {
