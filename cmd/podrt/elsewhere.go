@@ -19,7 +19,7 @@ func imageCommand() *command {
 	return &command{
 		name:      "image",
 		usage:     "pull, make, remove and look at images",
-		about:     aboutElsewhere("image", "What images pods can be made of is kept below the library root. pod.json refers to\none by its digest, as \"image\" of a container."),
+		about:     "What images pods can be made of is kept below the library root. pod.json refers to\none by its digest, as \"image\" of a container." + aboutElsewhere + "image --help",
 		elsewhere: true,
 	}
 }
@@ -28,14 +28,13 @@ func kubeCommand() *command {
 	return &command{
 		name:      "kube",
 		usage:     "run pods of Kubernetes' manifests",
-		about:     aboutElsewhere("kube", "A manifest becomes a pod bundle, which is run as \"podrt pod run\" does."),
+		about:     "A manifest becomes a pod bundle, which is run as \"podrt pod run\" does." + aboutElsewhere + "kube --help",
 		elsewhere: true,
 	}
 }
 
-func aboutElsewhere(name, about string) string {
-	return about + "\n\nThe commands of this group are those of another program, podrt-kube, which is\nlooked for beside podrt, and where $PODRT_KUBE says. To list them:\n\n    # podrt " + name + " --help"
-}
+// aboutElsewhere is a constant, as every start of podrt makes its table of verbs.
+const aboutElsewhere = "\n\nThe commands of this group are those of another program, podrt-kube, which is\nlooked for beside podrt, and where $PODRT_KUBE says. To list them:\n\n    # podrt "
 
 // runElsewhere runs a command of podrt-kube; args begin with c's name. Where that
 // program is not installed, its help is what podrt knows.
