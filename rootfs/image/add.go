@@ -116,6 +116,10 @@ func stack(diffIDs []string) []string {
 	return kept
 }
 
+// maxAtOnce is how many layers are unpacked at once, each of which may take a few
+// times maxWindow of memory.
+const maxAtOnce = 6
+
 // maxAttempts bounds how often what others remove meanwhile is fetched again.
 const maxAttempts = 10
 
@@ -160,7 +164,7 @@ func (s *Store) fetch(ctx context.Context, w *work, src *source) error {
 	}
 	// One layer may wait for the network while another is unpacked.
 	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(runtime.GOMAXPROCS(0) + 1)
+	g.SetLimit(min(maxAtOnce, runtime.GOMAXPROCS(0)+1))
 	seen := map[string]bool{}
 	for i, d := range src.manifest.Layers {
 		if seen[d.Digest.Hex+diffIDs[i]] {
