@@ -50,6 +50,12 @@ func (s *Store) make(libRoot string) error {
 			return err
 		}
 	}
+	// Also one that was made, or restored, by another: see doc.go.
+	if st, err := os.Stat(s.dir); err != nil || st.Mode().Perm()&0o077 != 0 {
+		if err := errors.Join(err, os.Chmod(s.dir, 0o700)); err != nil {
+			return err
+		}
+	}
 	// https://github.com/opencontainers/image-spec/blob/main/image-layout.md has it the
 	// same for all.
 	file := filepath.Join(s.layoutDir(), "oci-layout")

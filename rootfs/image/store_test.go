@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -38,8 +39,16 @@ func TestOpen(t *testing.T) {
 	s := newStore(t)
 	s.wantEmpty(t)
 	s.wantValid(t)
-	if st, err := os.Stat(s.dir); err != nil || st.Mode().Perm() != 0o700 {
-		t.Errorf("mode of the store: %v, %v; want it closed to others", st.Mode(), err)
+	for range 2 {
+		if st, err := os.Stat(s.dir); err != nil || st.Mode().Perm() != 0o700 {
+			t.Errorf("mode of the store: %v, %v; want it closed to others", st.Mode(), err)
+		}
+		if err := os.Chmod(s.dir, 0o755); err != nil { // as somebody else may make it
+			t.Fatal(err)
+		}
+		if s, err = Open(filepath.Dir(s.dir)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for _, ref := range []string{"busybox", "sha256:" + strings.Repeat("a", 64), "abcd"} {
 		if _, err := s.Resolve(ref); !errors.Is(err, ErrNotExist) {
