@@ -14,6 +14,7 @@ import (
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"golang.org/x/sys/unix"
 
 	"github.com/podrt/podrt/rootfs/image"
 )
@@ -92,6 +93,9 @@ func imageLoadCommand() *command {
 			if input == "-" {
 				input = ""
 			}
+			if input == "" && isTerminal(e.stdin) {
+				return errNotTyped
+			}
 			images, err := s.Load(ctx, input, e.stdin, name)
 			for _, img := range images {
 				_, perr := fmt.Fprintln(e.stdout, strings.Join(append([]string{img.Digest.String()}, img.Names...), " "))
@@ -118,6 +122,9 @@ standard input. The image's digest is printed.`,
 		min: 2, max: 2,
 		run: func(ctx context.Context, e *env, args []string) error {
 			r := e.stdin
+			if args[0] == "-" && isTerminal(r) {
+				return errNotTyped
+			}
 			if args[0] != "-" {
 				f, err := os.Open(args[0])
 				if err != nil {
@@ -138,6 +145,18 @@ standard input. The image's digest is printed.`,
 			return err
 		},
 	}
+}
+
+// errNotTyped is said instead of waiting for what nobody types.
+var errNotTyped = errors.New("standard input is a terminal: give a file, or redirect one to it")
+
+func isTerminal(r io.Reader) bool {
+	f, ok := r.(*os.File)
+	if !ok {
+		return false
+	}
+	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
+	return err == nil
 }
 
 // imageInfo is an image as `image ls --format json` and `image inspect` show it.

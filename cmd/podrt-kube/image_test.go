@@ -197,3 +197,19 @@ func TestTerminal(t *testing.T) {
 		}
 	}
 }
+
+// TestFromTerminal: nobody types an archive.
+func TestFromTerminal(t *testing.T) {
+	terminal, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer terminal.Close()
+	for _, args := range [][]string{{"load"}, {"load", "-i", "-"}, {"import", "-", "localhost/x"}} {
+		var out, errs bytes.Buffer
+		code := run(append([]string{"podrt-kube", "--lib-root", t.TempDir(), "image"}, args...), terminal, &out, &errs)
+		if code != 1 || !strings.Contains(errs.String(), "standard input is a terminal") {
+			t.Errorf("%q: %d, %q %q; want an error", args, code, out.String(), errs.String())
+		}
+	}
+}
