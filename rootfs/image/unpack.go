@@ -59,7 +59,8 @@ func unpack(ctx context.Context, r io.Reader, dir string) error {
 		if n == maxEntries {
 			return fmt.Errorf("has more than %d entries", maxEntries)
 		}
-		if err := u.entry(h, tr); err != nil {
+		// Also within an entry: of holes nothing is read.
+		if err := u.entry(h, &interruptible{ctx, tr}); err != nil {
 			return fmt.Errorf("entry %q: %w", shorten(h.Name), err)
 		}
 	}

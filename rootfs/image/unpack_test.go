@@ -325,6 +325,31 @@ func TestUnpackCutOff(t *testing.T) {
 	}
 }
 
+// cancels is a reader that cancels once it has been read from.
+type cancels struct {
+	io.Reader
+	cancel func()
+}
+
+func (c *cancels) Read(p []byte) (int, error) {
+	defer c.cancel()
+	return c.Reader.Read(p)
+}
+
+// TestUnpackInterrupted: a file of holes, of which there is nothing to read.
+func TestUnpackInterrupted(t *testing.T) {
+	rung.Privileged(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	r := &cancels{bytes.NewReader(gnuSparse("sparse", 1<<30, "tail")), cancel}
+	root := filepath.Join(t.TempDir(), "x")
+	if err := unpack(ctx, r, root); !errors.Is(err, context.Canceled) {
+		t.Errorf("unpack: %v; want %v", err, context.Canceled)
+	}
+	if st := lstat(t, root+"/sparse"); st.Size != 0 {
+		t.Errorf("the file has %d bytes; want it to have been given up", st.Size)
+	}
+}
+
 // TestUnpackTooLarge: sizes are refused before anything is read.
 func TestUnpackTooLarge(t *testing.T) {
 	rung.Privileged(t)
