@@ -93,7 +93,7 @@ type found struct {
 func (s *Store) sources(ctx context.Context, w *work, root *os.Root) ([]found, error) {
 	switch {
 	case isIn(root, "index.json"): // also what docker save writes since its version 25
-		return layoutSources(root)
+		return layoutSources(ctx, root)
 	case isIn(root, "manifest.json"):
 		return dockerSources(ctx, w, root)
 	}

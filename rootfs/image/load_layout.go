@@ -19,7 +19,7 @@ import (
 const containerdName = "io.containerd.image.name"
 
 // layoutSources are the images of this host's platform in an OCI image layout.
-func layoutSources(root *os.Root) ([]found, error) {
+func layoutSources(ctx context.Context, root *os.Root) ([]found, error) {
 	data, err := readIn(root, "index.json")
 	if err != nil {
 		return nil, err
@@ -31,10 +31,15 @@ func layoutSources(root *os.Root) ([]found, error) {
 	open := func(_ context.Context, d v1.Descriptor) (io.ReadCloser, error) {
 		return openIn(root, blobPath(d.Digest))
 	}
+	platform, err := parsePlatform("")
+	if err != nil {
+		return nil, err
+	}
 	var all []found
 	at := map[string]int{}
+	l := layoutReader{ctx, root, platform, map[v1.Hash]bool{}}
 	for _, d := range ix.Manifests {
-		desc, raw, err := layoutManifest(root, d, 0)
+		desc, raw, err := l.manifest(d, 0)
 		if err != nil {
 			return nil, err
 		}
@@ -64,13 +69,28 @@ func layoutSources(root *os.Root) ([]found, error) {
 // maxNesting bounds indexes in indexes.
 const maxNesting = 4
 
-// layoutManifest reads the manifest that a descriptor leads to, through indexes; nil
-// if that is none of an image of this host's platform.
-func layoutManifest(root *os.Root, d v1.Descriptor, depth int) (v1.Descriptor, []byte, error) {
-	if !d.MediaType.IsImage() && !d.MediaType.IsIndex() || depth == maxNesting {
+// layoutReader looks for the images of a platform in a layout.
+type layoutReader struct {
+	ctx      context.Context
+	root     *os.Root
+	platform v1.Platform
+	// without are indexes that have been looked into, and have none: else a few that
+	// name each other many times would take forever.
+	without map[v1.Hash]bool
+}
+
+// manifest reads the manifest that a descriptor leads to, through indexes; nil if
+// that is none of an image of the platform.
+func (l *layoutReader) manifest(d v1.Descriptor, depth int) (v1.Descriptor, []byte, error) {
+	switch {
+	case l.ctx.Err() != nil:
+		return d, nil, l.ctx.Err()
+	case !d.MediaType.IsImage() && !d.MediaType.IsIndex(), depth == maxNesting, l.without[d.Digest]:
+		return d, nil, nil
+	case d.MediaType.IsImage() && d.Platform != nil && !d.Platform.Satisfies(l.platform):
 		return d, nil, nil
 	}
-	raw, err := readBlob(root, d.Digest)
+	raw, err := readBlob(l.root, d.Digest)
 	if err != nil || d.MediaType.IsImage() {
 		return d, raw, err
 	}
@@ -78,22 +98,16 @@ func layoutManifest(root *os.Root, d v1.Descriptor, depth int) (v1.Descriptor, [
 	if err != nil {
 		return d, nil, fmt.Errorf("index %s: %w", d.Digest, err)
 	}
-	platform, err := parsePlatform("")
-	if err != nil {
-		return d, nil, err
-	}
 	for _, child := range ix.Manifests {
-		if !child.MediaType.IsIndex() && child.Platform != nil && !child.Platform.Satisfies(platform) {
-			continue
-		}
 		// Docker leaves blobs of other platforms out.
-		if !isIn(root, blobPath(child.Digest)) {
+		if !isIn(l.root, blobPath(child.Digest)) {
 			continue
 		}
-		if desc, raw, err := layoutManifest(root, child, depth+1); err != nil || raw != nil {
+		if desc, raw, err := l.manifest(child, depth+1); err != nil || raw != nil {
 			return desc, raw, err
 		}
 	}
+	l.without[d.Digest] = true
 	return d, nil, nil
 }
 

@@ -14,7 +14,6 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 
 	"github.com/podrt/podrt/integration/rung"
@@ -135,28 +134,6 @@ func TestLoad(t *testing.T) {
 			s.wantEmpty(t)
 		})
 	}
-}
-
-// nested is a layout with an index in its index, of which only one platform's image
-// is there.
-func nested(t *testing.T, img v1.Image) string {
-	t.Helper()
-	other := layers(t, layer(t, e{name: "f", content: "other"}))
-	ix := mutate.AppendManifests(empty.Index,
-		mutate.IndexAddendum{Add: other, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: "s390x"}}},
-		mutate.IndexAddendum{Add: img, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: "amd64"}}})
-	dir := t.TempDir()
-	p, err := layout.Write(dir, empty.Index)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.AppendIndex(ix, layout.WithAnnotations(map[string]string{refName: "localhost/n:1"})); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Remove(filepath.Join(dir, blobPath(digestOf(t, other)))); err != nil {
-		t.Fatal(err)
-	}
-	return dir
 }
 
 // TestLoadBad: archives that are none, or lie, or lead out of themselves.
