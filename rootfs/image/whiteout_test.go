@@ -53,6 +53,29 @@ func TestWhiteouts(t *testing.T) {
 	wantGone(t, merged+"/opaque/sub")
 }
 
+// TestOpaqueLists: a whiteout in a directory that hides all lower ones is not seen,
+// also where overlayfs would list it.
+func TestOpaqueLists(t *testing.T) {
+	rung.Privileged(t)
+	lower := mustUnpack(t, e{name: "a/old"}, e{name: "b/old"}, e{name: "c/old"}, e{name: "d/old"})
+	upper := mustUnpack(t,
+		dir("a", 0o755), e{name: "a/.wh..wh..opq"}, e{name: "a/.wh.old"}, e{name: "a/new"},
+		dir("b", 0o755), e{name: "b/.wh.old"}, e{name: "b/new"}, e{name: "b/.wh..wh..opq"},
+		e{name: ".wh.c"}, e{name: "c/.wh.old"}, e{name: "c/new"},
+		e{name: "d/.wh.old"}, e{name: "d/new"}, e{name: ".wh.d"},
+	)
+	merged := mountLayers(t, []string{upper, lower})
+	for _, name := range []string{"a", "b", "c", "d"} {
+		entries, err := os.ReadDir(merged + "/" + name)
+		if err != nil || len(entries) != 1 || entries[0].Name() != "new" {
+			t.Errorf("%s has %v, %v; want new alone", name, entries, err)
+		}
+		if err := os.RemoveAll(merged + "/" + name); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // TestOpaqueRoot: a layer can delete all that there was before it.
 func TestOpaqueRoot(t *testing.T) {
 	rung.Privileged(t)
