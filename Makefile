@@ -146,11 +146,13 @@ man: bin/podrt ## write the manual pages to bin/man
 	bin/podrt man bin/man
 
 SHARE := $(DESTDIR)$(PREFIX)/share
-install: bin/podrt bin/podrt-cni bin/podrt-kube bin/podrt-probe man ## install podrt, what it executes, its manual pages and the shells' completion below DESTDIR and PREFIX
+install: bin/podrt bin/podrt-cni bin/podrt-kube bin/podrt-probe man ## install podrt, what it executes, a unit for systemd, manual pages and the shells' completion below DESTDIR and PREFIX
 	install -D -m 0755 bin/podrt $(DESTDIR)$(PREFIX)/sbin/podrt
 	install -D -m 0755 bin/podrt-cni $(DESTDIR)$(PREFIX)/libexec/podrt/podrt-cni
 	install -D -m 0755 bin/podrt-kube $(DESTDIR)$(PREFIX)/libexec/podrt/podrt-kube
 	install -D -m 0755 bin/podrt-probe $(DESTDIR)$(PREFIX)/libexec/podrt/podrt-probe
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	sed 's|/usr/local|$(PREFIX)|' cmd/podrt/podrt@.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/podrt@.service
 	install -d $(SHARE)/man/man8 $(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions $(SHARE)/fish/vendor_completions.d
 	install -m 0644 bin/man/*.8 $(SHARE)/man/man8
 	mkdir -p bin/completion && for shell in bash zsh fish; do bin/podrt completion $$shell > bin/completion/$$shell || exit; done

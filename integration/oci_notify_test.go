@@ -18,9 +18,10 @@ import (
 type serviceManager struct {
 	t    *testing.T
 	conn *net.UnixConn
+	env  string // what who is to tell it something has in its environment
 }
 
-func newServiceManager(t *testing.T, o *ociRuntime) *serviceManager {
+func newServiceManager(t *testing.T) *serviceManager {
 	t.Helper()
 	path, f := listenUnix(t, "unixgram")
 	conn, err := net.FilePacketConn(f)
@@ -28,11 +29,10 @@ func newServiceManager(t *testing.T, o *ociRuntime) *serviceManager {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	o.env = append(o.env, "NOTIFY_SOCKET="+path)
 	if err := conn.SetReadDeadline(time.Now().Add(commandLimit)); err != nil {
 		t.Fatal(err)
 	}
-	return &serviceManager{t, conn.(*net.UnixConn)}
+	return &serviceManager{t, conn.(*net.UnixConn), "NOTIFY_SOCKET=" + path}
 }
 
 // next takes a message; a barrier is let go.
@@ -59,6 +59,19 @@ func (m *serviceManager) next() string {
 	return string(buf[:n])
 }
 
+// fd is for calls that do not wait.
+func (m *serviceManager) fd() (fd int) {
+	m.t.Helper()
+	raw, err := m.conn.SyscallConn()
+	if err == nil {
+		err = raw.Control(func(n uintptr) { fd = int(n) })
+	}
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return fd
+}
+
 func (m *serviceManager) expect(want ...string) {
 	m.t.Helper()
 	for _, w := range want {
@@ -75,7 +88,8 @@ func TestOCINotify(t *testing.T) {
 	o.configure(func(s *specs.Spec) {
 		s.Process.Args = []string{"sh", "-c", `test "$NOTIFY_SOCKET" = /run/notify/notify.sock && test -S $NOTIFY_SOCKET && sleep 1000`}
 	})
-	m := newServiceManager(t, o)
+	m := newServiceManager(t)
+	o.env = append(o.env, m.env)
 	say := func(id, message string) {
 		t.Helper()
 		dir, err := os.Open(filepath.Join(o.root, id, "notify"))

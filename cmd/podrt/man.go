@@ -257,7 +257,7 @@ const manStatus = `0: success
 125, 126, 127: of pod run: the pod could not be run, or its output not be written, a command cannot be executed, a command was not found`
 
 const manEnvironment = `XDG_RUNTIME_DIR: where an ordinary user's containers have their state, in podrt/containers
-NOTIFY_SOCKET: socket of a service manager; the container is given one, and its READY=1 is passed on
+NOTIFY_SOCKET: socket of a service manager; a container of run is given one, and its READY=1 is passed on; pod run says itself when the pod is ready
 LISTEN_FDS: number of descriptors from 3 on that the container is given`
 
 const manFiles = `/run/podrt: state of pods and containers; what is here is gone after a reboot

@@ -103,7 +103,9 @@ func (e *env) podRun(b *podBundle, detach, keep bool) (int, error) {
 	defer cancel()
 	out := newOutputMux(names, cancel)
 	secondKills := onSecondInterrupt(ctx, func() { _ = killPod(p, unix.SIGKILL) })
-	exits, err := p.RunContainers(ctx, out.stdio, func() {}, reportRestart)
+	ready := e.newReadiness(p)
+	exits, err := p.RunContainers(ctx, out.stdio, func() { ready.started(ctx) }, reportRestart)
+	ready.end()
 	secondKills()
 	if err != nil {
 		code := sandbox.StartCode(err)
