@@ -41,7 +41,10 @@ type execution struct {
 	group  string       // name of the cgroup below it; "" for the container's own
 	reaped *reaper      // of this process, nil if it has none
 
-	last chan struct{} // closed when the last command has ended
+	// Of the last command: closed when it runs, or could not be started, and when it
+	// has ended.
+	proc          *Process
+	started, last chan struct{}
 }
 
 // newExecution is for the container as it runs now, whose init the caller keeps from
@@ -65,12 +68,8 @@ func (p *Pod) newExecution(rec containerRecord, process *specs.Process, command 
 // as is its not being executed, and its time being over. If it has a cgroup, nothing
 // of it is left then.
 func (e *execution) run(ctx context.Context) probeAnswer {
-	if e.last != nil {
-		select {
-		case <-e.last:
-		default:
-			return probeAnswer{message: errProbeHangs.Error()}
-		}
+	if e.last != nil && !e.ended() && !e.kill() {
+		return probeAnswer{message: errProbeHangs.Error()}
 	}
 	p := &Process{Spec: e.spec}
 	if e.group != "" {
@@ -86,39 +85,31 @@ func (e *execution) run(ctx context.Context) probeAnswer {
 	p.Stdout, p.Stderr = in, in
 	var status unix.WaitStatus
 	last, started := make(chan struct{}), make(chan struct{})
-	e.last = last
+	e.proc, e.last, e.started = p, last, started
 	go func() {
 		defer close(last)
 		status, err = e.execute(p, in, started)
 	}()
 	text := readSome(out)
 	defer out.Close() // and so ends readSome
-	ended := func(done <-chan struct{}) bool {
-		select {
-		case <-last:
-		case <-done:
-		}
-		select {
-		case <-last:
-			return true
-		default:
-			return false
-		}
+	select {
+	case <-last:
+	case <-ctx.Done():
 	}
-	over := !ended(ctx.Done())
-	swept := e.sweep()
-	patience, cancel := context.WithTimeout(context.Background(), probeKillGrace)
-	defer cancel()
-	switch {
-	case over && e.group != "":
-		ended(patience.Done())
-		return probeAnswer{message: "timed out"}
-	case over: // it goes on, but does not join any more what may be another container by then
+	if !e.ended() {
+		if e.group != "" {
+			e.kill()
+			return probeAnswer{message: "timed out"}
+		}
+		// It goes on, but does not join any more what may be another container by then.
 		select {
 		case <-started:
-		case <-patience.Done():
+		case <-time.After(probeKillGrace):
 		}
 		return probeAnswer{message: "timed out"}
+	}
+	swept := e.sweep()
+	switch {
 	case err != nil:
 		return probeAnswer{message: printable(err.Error())}
 	case swept != nil:
@@ -135,9 +126,38 @@ func (e *execution) run(ctx context.Context) probeAnswer {
 		if b = strings.TrimSpace(b); b != "" {
 			how += ": " + printable(b)
 		}
-	case <-patience.Done(): // somebody else holds the pipe
+	case <-time.After(probeKillGrace): // somebody else holds the pipe
 	}
 	return probeAnswer{message: how}
+}
+
+func (e *execution) ended() bool {
+	select {
+	case <-e.last:
+		return true
+	default:
+		return false
+	}
+}
+
+// kill ends the last command, which has a cgroup, and reports whether it has ended.
+// One that has taken itself to another cgroup of the container's is killed alone. One
+// that is about to be started, on a machine with much to do, may come when nobody
+// waits for it any more: the next call finds it.
+func (e *execution) kill() bool {
+	patience := time.After(probeKillGrace)
+	for started := e.started; ; {
+		_ = e.sweep() // what it leaves, makeGroup finds
+		select {
+		case <-e.last:
+			return true
+		case <-started:
+			_ = e.proc.Signal(unix.SIGKILL)
+			started = nil
+		case <-patience:
+			return false
+		}
+	}
 }
 
 // execute starts the command, closes started, and waits for its end. in is this
