@@ -74,7 +74,7 @@ func (e *execution) run(ctx context.Context) probeAnswer {
 	p := &Process{Spec: e.spec}
 	if e.group != "" {
 		if err := e.makeGroup(); err != nil {
-			return probeAnswer{message: printable(err.Error())}
+			return failure(err)
 		}
 		p.SubCgroups = map[string]string{"": e.group}
 	}
@@ -111,9 +111,9 @@ func (e *execution) run(ctx context.Context) probeAnswer {
 	swept := e.sweep()
 	switch {
 	case err != nil:
-		return probeAnswer{message: printable(err.Error())}
+		return failure(err)
 	case swept != nil:
-		return probeAnswer{message: printable(swept.Error())}
+		return failure(swept)
 	case !status.Signaled() && status.ExitStatus() == 0:
 		return probeAnswer{ok: true}
 	}
@@ -129,6 +129,15 @@ func (e *execution) run(ctx context.Context) probeAnswer {
 	case <-time.After(probeKillGrace): // somebody else holds the pipe
 	}
 	return probeAnswer{message: how}
+}
+
+// failure is that of a command which could not be executed; but not what this process
+// has no descriptors for, which no restart of the container would help.
+func failure(err error) probeAnswer {
+	if errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) {
+		return probeAnswer{err: err}
+	}
+	return probeAnswer{message: printable(err.Error())}
 }
 
 func (e *execution) ended() bool {

@@ -2,6 +2,9 @@ package sandbox
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"os"
 	"syscall"
 	"testing"
 	"time"
@@ -11,6 +14,23 @@ import (
 	"github.com/podrt/podrt/cgroups"
 	"github.com/podrt/podrt/integration/rung"
 )
+
+// TestExecutionFailure: that this process has no descriptors says nothing about a
+// container.
+func TestExecutionFailure(t *testing.T) {
+	for _, errno := range []unix.Errno{unix.EMFILE, unix.ENFILE} {
+		err := fmt.Errorf("unable to create sync pipe: %w", os.NewSyscallError("socketpair", errno))
+		if a := failure(err); !errors.Is(a.err, err) || a.ok {
+			t.Errorf("failure(%v) = %+v; want that it could not be asked", err, a)
+		}
+	}
+	for _, errno := range []unix.Errno{unix.EAGAIN, unix.ENOENT} {
+		err := fmt.Errorf("unable to start container process: %w", errno)
+		if a := failure(err); a.err != nil || a.ok || a.message != err.Error() {
+			t.Errorf("failure(%v) = %+v; want that the command has failed", err, a)
+		}
+	}
+}
 
 // TestExecutionLate: a command whose start takes longer than it may take itself is
 // ended when the next one comes.
