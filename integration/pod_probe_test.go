@@ -58,6 +58,14 @@ func (w *world) ready(t *testing.T) *podInfo {
 	return w.inspect(t, "p")
 }
 
+// unready reports whether a container of the pod p was asked whether it is ready, and
+// was not. Between its start and the first record of its probes there are none.
+func (w *world) unready(t *testing.T, name string) bool {
+	t.Helper()
+	p := w.inspect(t, "p").container(t, name).Probes
+	return p != nil && p.Readiness != nil && p.Readiness.Failures > 0
+}
+
 // TestProbeExec: readiness comes and goes, and a failed liveness probe has the
 // container started again, which begins anew.
 func TestProbeExec(t *testing.T) {
@@ -68,10 +76,7 @@ func TestProbeExec(t *testing.T) {
 			"livenessProbe":  each(command("test ! -e /dev/shm/dead")),
 		}),
 		probed("b", "exec sleep 1000", nil)))
-	eventually(t, "the probes were asked", func() bool {
-		p := w.inspect(t, "p").container(t, "a").Probes
-		return p != nil && p.Readiness.Failures > 0
-	})
+	eventually(t, "the probes were asked", func() bool { return w.unready(t, "a") })
 	info := w.inspect(t, "p")
 	a := info.container(t, "a")
 	if info.Ready || a.Ready || !info.container(t, "b").Ready || !a.Probes.Started || !a.Probes.Liveness.Success || a.Probes.Readiness.Message != "exit status 3: not yet" {
@@ -134,9 +139,9 @@ func TestProbeLeftovers(t *testing.T) {
 		"readinessProbe": each(command("trap '' TERM; setsid sleep 3000 & echo asked >> /dev/shm/asked; sleep 3000"), "timeoutSeconds", 1),
 	})))
 	asked := func() int {
-		return len(strings.Fields(w.ok(t, "pod", "exec", "p", "a", "cat", "/dev/shm/asked").stdout))
+		return len(strings.Fields(w.podrt(t, "pod", "exec", "p", "a", "cat", "/dev/shm/asked").stdout))
 	}
-	eventually(t, "it was asked", func() bool { p := w.inspect(t, "p").container(t, "a").Probes; return p.Readiness.Failures > 0 })
+	eventually(t, "it was asked", func() bool { return w.unready(t, "a") })
 	eventually(t, "it was asked thrice", func() bool { return asked() >= 3 })
 	c := w.inspect(t, "p").container(t, "a")
 	if c.Probes.Readiness.Message != "timed out" || c.Restarts != 0 || !c.Probes.Liveness.Success {
@@ -348,9 +353,7 @@ func TestProbeNetwork(t *testing.T) {
 		probed("rpc", polite, object{"readinessProbe": each(object{"grpc": object{"port": 8080}})})))
 	eventually(t, "a is ready", func() bool { return w.inspect(t, "p").container(t, "a").Ready })
 	for name, message := range map[string]string{"no": "HTTP status 404", "far": "connection refused", "rpc": ""} {
-		eventually(t, name+" was asked", func() bool {
-			return w.inspect(t, "p").container(t, name).Probes.Readiness.Failures > 0
-		})
+		eventually(t, name+" was asked", func() bool { return w.unready(t, name) })
 		if c := w.inspect(t, "p").container(t, name); c.Ready || !strings.Contains(c.Probes.Readiness.Message, message) {
 			t.Errorf("%s: ready %t, %+v; want %q", name, c.Ready, c.Probes.Readiness, message)
 		}
