@@ -1,6 +1,13 @@
 package integration
 
-import "testing"
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+)
 
 // TestProbeEscapes: a command that has gone into the container's own cgroup is ended
 // when its time is over, and the next one comes.
@@ -18,5 +25,28 @@ func TestProbeEscapes(t *testing.T) {
 	eventually(t, "it was asked thrice", func() bool {
 		return w.podrt(t, "pod", "exec", "p", "a", "sh", "-c", "[ $(wc -l < /dev/shm/asked) -ge 3 ]").code == 0
 	})
+	w.ok(t, "pod", "rm", "-f", "p")
+}
+
+// TestProbeFull: a container that became ready while there was no room to say so is
+// ready once there is, though its probe has nothing new to say.
+func TestProbeFull(t *testing.T) {
+	w := newWorld(t)
+	mkdir(t, w.run)
+	mustMount(t, "tmpfs", w.run, "tmpfs", 0, fmt.Sprintf("nr_blocks=%d,nr_inodes=%d", manyPages, manyInodes))
+	uid := w.start(t, w.podOf(t, quick("Never", 1),
+		probed("a", polite, object{"readinessProbe": each(command("test -e /dev/shm/ready"))})))
+	eventually(t, "it was asked", func() bool { return w.unready(t, "a") })
+	setFree(t, w.run, "inodes", 0)
+	ready := fmt.Sprintf("/proc/%d/root/dev/shm/ready", w.inspect(t, "p").container(t, "a").PID)
+	if err := os.WriteFile(ready, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "what was said before has gone", func() bool {
+		_, err := os.Lstat(filepath.Join(w.run, "pods", uid, "containers/a/probes.json"))
+		return errors.Is(err, fs.ErrNotExist)
+	})
+	unlimit(t, w.run)
+	w.ready(t)
 	w.ok(t, "pod", "rm", "-f", "p")
 }

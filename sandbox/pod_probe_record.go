@@ -19,7 +19,7 @@ type ProbesStatus struct {
 type ProbeStatus struct {
 	Success   bool      `json:"success"`            // what holds, by the thresholds
 	Failures  int64     `json:"failures,omitempty"` // in a row, the last answers
-	Message   string    `json:"message,omitempty"`  // of the last answer that was no success
+	Message   string    `json:"message,omitempty"`  // of the last answer, if that was no success
 	ChangedAt time.Time `json:"changedAt"`          // when any of that changed last
 }
 
@@ -74,11 +74,13 @@ func (p *Pod) probesFile(name string) string {
 
 // saveProbes writes a record. Where there is no room for it, none is left: a
 // container is not ready then.
-func (p *Pod) saveProbes(name string, r *probesRecord) {
+func (p *Pod) saveProbes(name string, r *probesRecord) error {
 	path := p.probesFile(name)
-	if err := writeJSON(path, r); err != nil {
+	err := writeJSON(path, r)
+	if err != nil {
 		_ = os.Remove(path)
 	}
+	return err
 }
 
 // probesOf reads the record of a container that runs, nil if there is none of its

@@ -52,7 +52,7 @@ func (s *supervisor) attend(ctx context.Context, m *member, up func()) *watch {
 	for _, p := range spec.probes() {
 		*w.record.of(p.kind) = &ProbeStatus{Success: p.kind == ProbeLiveness, ChangedAt: time.Now().UTC()}
 	}
-	s.p.saveProbes(m.rec.Name, &w.record)
+	w.save()
 	w.pauses = s.pauses.add(w.life, s.p.cgroup().Leaf(m.rec.Name))
 	w.dialer = s.p.newDialer(w.record.PID, w.record.Start, s.reaped)
 	w.wg.Go(w.run)
@@ -161,6 +161,24 @@ func (w *watch) change(do func(*probesRecord)) {
 	do(&w.record)
 	w.record.Ready = w.record.Ready && w.m.blame.Load() == nil // whatever is asked while it is stopped
 	if w.life.Err() == nil && w.record != before {
-		w.s.p.saveProbes(w.m.rec.Name, &w.record)
+		w.save()
 	}
+}
+
+// saveRetry is how long after it could not be written the record is written again,
+// which a container that has nothing new to say waits for to be ready.
+const saveRetry = time.Second
+
+// save writes the record. w is locked, or nobody's yet.
+func (w *watch) save() {
+	if w.s.p.saveProbes(w.m.rec.Name, &w.record) == nil {
+		return
+	}
+	time.AfterFunc(saveRetry, func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.life.Err() == nil {
+			w.save()
+		}
+	})
 }
