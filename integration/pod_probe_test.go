@@ -224,6 +224,7 @@ func TestProbeHangs(t *testing.T) {
 // what a probe had started goes with the pod.
 func TestProbeMonitorKilled(t *testing.T) {
 	w := newWorld(t)
+	limitProcesses(t, 10000)
 	dir := w.podOf(t, quick("Never", 1), probed("a", "exec sleep 1000", object{
 		"readinessProbe": each(command("exit 0")),
 		"livenessProbe":  object{"exec": object{"command": list{"sleep", "1000"}}, "timeoutSeconds": 1000},
@@ -242,6 +243,10 @@ func TestProbeMonitorKilled(t *testing.T) {
 		if !strings.Contains(all[0], line) {
 			t.Errorf("no %q of the process that asks: %s", line, all[0])
 		}
+	}
+	_, processes, _ := strings.Cut(all[0], "Max processes")
+	if soft := strings.Fields(processes); soft[0] != soft[1] {
+		t.Errorf("soft and hard limit of processes %q; want no less than there may be", soft[:2])
 	}
 	for _, m := range monitors(t, dir) {
 		pid, err := strconv.Atoi(strings.Fields(m)[0])
@@ -262,7 +267,20 @@ func TestProbeMonitorKilled(t *testing.T) {
 	w.ok(t, "pod", "rm", "-f", "p")
 }
 
-// dialers are the processes of podrt-probe, as user and capabilities.
+// limitProcesses has commands run with that soft RLIMIT_NPROC.
+func limitProcesses(t *testing.T, n uint64) {
+	t.Helper()
+	var before unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NPROC, &before); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_NPROC, &unix.Rlimit{Cur: min(n, before.Max), Max: before.Max}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Setrlimit(unix.RLIMIT_NPROC, &before) })
+}
+
+// dialers are the processes of podrt-probe, as user, capabilities, and limits.
 func dialers(t *testing.T) []string {
 	t.Helper()
 	var found []string
@@ -275,7 +293,8 @@ func dialers(t *testing.T) []string {
 		if err != nil || !strings.HasPrefix(string(status), "Name:\tpodrt-probe\n") {
 			continue
 		}
-		found = append(found, string(status))
+		limits, _ := os.ReadFile(filepath.Join(filepath.Dir(path), "limits"))
+		found = append(found, string(status)+string(limits))
 	}
 	return found
 }

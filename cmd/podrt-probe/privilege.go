@@ -20,6 +20,7 @@ func dropPrivileges() error {
 	if syscall.Geteuid() != 0 {
 		return nil
 	}
+	raiseProcesses()
 	if err := syscall.Setgroups(nil); err != nil {
 		return fmt.Errorf("drop groups: %w", err)
 	}
@@ -31,4 +32,19 @@ func dropPrivileges() error {
 		return fmt.Errorf("become user %d: %w", nobody, err)
 	}
 	return nil
+}
+
+// raiseProcesses lifts the limit on processes (getrlimit(2), RLIMIT_NPROC) as far as it
+// may. Whatever runs as nobody counts against it, in containers as well, and this
+// program's threads would be too many.
+func raiseProcesses() {
+	limit := unix.Rlimit{Cur: unix.RLIM_INFINITY, Max: unix.RLIM_INFINITY}
+	if unix.Setrlimit(unix.RLIMIT_NPROC, &limit) == nil {
+		return
+	}
+	// Without CAP_SYS_RESOURCE.
+	if unix.Getrlimit(unix.RLIMIT_NPROC, &limit) == nil {
+		limit.Cur = limit.Max
+		_ = unix.Setrlimit(unix.RLIMIT_NPROC, &limit)
+	}
 }
