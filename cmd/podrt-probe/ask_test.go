@@ -167,6 +167,11 @@ func TestAskHostile(t *testing.T) {
 			}
 			return 0
 		}, "timed out", true},
+		{"another protocol", netprobe.HTTP, func(c net.Conn) int64 {
+			_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n")
+			_, _ = io.Copy(io.Discard, c)
+			return 0
+		}, "HTTP status 101", false},
 		{"endless body", netprobe.HTTP, func(c net.Conn) int64 { return flood(c, "HTTP/1.1 200 OK\r\n\r\n", "x") }, "", false},
 		{"endless body of a failure", netprobe.HTTP, func(c net.Conn) int64 { return flood(c, "HTTP/1.1 500 X\r\n\r\n", "x") }, "HTTP status 500: " + strings.Repeat("x", netprobe.MaxMessage-len("HTTP status 500: ")), false},
 		{"endless headers", netprobe.HTTP, func(c net.Conn) int64 { return flood(c, "HTTP/1.1 200 OK\r\n", "a: b\r\n") }, "server response headers exceeded", false},

@@ -114,6 +114,10 @@ func askHTTP(ctx context.Context, r *netprobe.Request) error {
 	if r.AnyStatus {
 		return nil
 	}
+	// What follows is no body, and net/http does not end it with the context.
+	if res.StatusCode == http.StatusSwitchingProtocols {
+		return fmt.Errorf("HTTP status %d", res.StatusCode)
+	}
 	// A server that is cut off in the middle of a short answer may not like it.
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxBody))
 	switch {
