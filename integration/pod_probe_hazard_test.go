@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -49,4 +50,25 @@ func TestProbeFull(t *testing.T) {
 	unlimit(t, w.run)
 	w.ready(t)
 	w.ok(t, "pod", "rm", "-f", "p")
+}
+
+// TestProbeAskedOnce: a container that its monitor stops is not asked to end once more
+// when the pod is stopped meanwhile.
+func TestProbeAskedOnce(t *testing.T) {
+	w := newWorld(t)
+	members := quick("Never", 1)
+	members["terminationGracePeriodSeconds"] = 1000
+	dir := w.podOf(t, members, probed("a", "trap 'echo asked' TERM; echo up; while :; do sleep 0.05; done", object{
+		"livenessProbe": each(command("exit 1")),
+		"lifecycle":     object{"preStop": object{"sleep": object{"seconds": 0}}},
+	}))
+	uid := w.start(t, dir)
+	log := func() string { return readFile(t, filepath.Join(w.log, uid, "a.log")) }
+	eventually(t, "a is asked to end", func() bool { return strings.HasSuffix(log(), "asked\n") })
+	w.ok(t, "pod", "stop", "-t", "1", "p")
+	if n := strings.Count(log(), "asked\n"); n != 1 {
+		t.Errorf("it was asked %d times; want once", n)
+	}
+	w.inspect(t, "p").container(t, "a").wantExit(t, 137, "probe", "SIGKILL")
+	w.ok(t, "pod", "rm", "p")
 }

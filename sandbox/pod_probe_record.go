@@ -29,6 +29,9 @@ type probesRecord struct {
 	PID   int    `json:"pid"`
 	Start uint64 `json:"start"` // of the init, as processStart has it
 	Ready bool   `json:"ready"`
+	// Asked says that the monitor stops it: it has asked it to end, or does so when
+	// its preStop has ended.
+	Asked bool `json:"asked,omitempty"`
 	ProbesStatus
 }
 
@@ -91,6 +94,17 @@ func (p *Pod) probesOf(c *ContainerStatus) *probesRecord {
 		return nil
 	}
 	return &r
+}
+
+// askedByMonitor reports whether the monitor, which is another process and there, stops
+// a container because its probe, or its postStart, has failed.
+func (p *Pod) askedByMonitor(name string, pid int, start uint64) bool {
+	if c := p.rec.Spec.container(name); c == nil || !c.watched() {
+		return false
+	}
+	var r probesRecord
+	err := readJSON(p.probesFile(name), &r)
+	return err == nil && r.PID == pid && r.Start == start && r.Asked && p.monitored()
 }
 
 // fillReady derives which containers are ready, and whether the pod is: when all of

@@ -145,7 +145,7 @@ func (w *watch) stop(cause ExitCause, reason string, grace *int64) {
 		limit = time.Duration(*grace) * time.Second
 	}
 	w.m.blame.Store(&blame{cause, reason})
-	w.change(func(*probesRecord) {})
+	w.change(func(r *probesRecord) { r.Asked = true })
 	p := w.s.p
 	if err := p.stopContainer(w.life, w.m.rec, limit, &w.s.asked); err != nil && w.life.Err() == nil {
 		_ = p.cgroup().Leaf(w.m.rec.Name).Kill()

@@ -142,9 +142,13 @@ func (p *Pod) stopContainer(ctx context.Context, rec containerRecord, grace time
 				if p.preStop(handling, rec, pid, start, a.reaped) {
 					until = later(until, time.Now().Add(minStopGrace))
 				}
+				// Not once more after the monitor, unless its preStop goes on.
+				again := handling.Err() == nil && a.reaped == nil && rec.Own && p.askedByMonitor(rec.Name, pid, start)
 				cancel()
-				if err := unix.PidfdSendSignal(int(pidfd.Fd()), sig, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
-					return fmt.Errorf("signal init (pid %d): %w", pid, err)
+				if !again {
+					if err := unix.PidfdSendSignal(int(pidfd.Fd()), sig, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
+						return fmt.Errorf("signal init (pid %d): %w", pid, err)
+					}
 				}
 			}
 			timeout, cancel := context.WithDeadline(ctx, until)
