@@ -1,13 +1,21 @@
 package integration
 
 import (
+	"encoding/json"
+	"fmt"
+	"io"
 	"net"
+	"net/netip"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/podrt/podrt/integration/bundle"
+	"github.com/podrt/podrt/integration/rung"
+	"github.com/podrt/podrt/netprobe"
 )
 
 // TestProbeNetwork: the pod is asked by the network from inside of it, as nobody.
@@ -54,6 +62,55 @@ func TestProbeNetwork(t *testing.T) {
 	})
 	w.ok(t, "pod", "rm", "-f", "p")
 	w.ok(t, "network", "prune")
+}
+
+// TestProbeProgramUserNamespace: root of a user namespace that has nobody else, as pods
+// can be made in, asks without capabilities.
+func TestProbeProgramUserNamespace(t *testing.T) {
+	rung.Privileged(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_ = l.(*net.TCPListener).SetDeadline(time.Now().Add(time.Minute))
+	cmd := exec.Command("unshare", "--user", "--map-root-user", filepath.Join(filepath.Dir(podrtBinary()), "podrt-probe"))
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var answer strings.Builder
+	cmd.Stdout = &answer
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	request := netprobe.Request{
+		Protocol: netprobe.Protocol, Kind: netprobe.HTTP, Timeout: time.Hour, Address: netip.MustParseAddr("127.0.0.1"),
+		Port: uint16(l.Addr().(*net.TCPAddr).Port), Path: "/",
+	}
+	if err := json.NewEncoder(in).Encode(request); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	status := readFile(t, fmt.Sprintf("/proc/%d/status", cmd.Process.Pid))
+	for _, line := range []string{"CapPrm:\t0000000000000000", "CapEff:\t0000000000000000", "NoNewPrivs:\t1"} {
+		if !strings.Contains(status, line) {
+			t.Errorf("no %q of the process that asks: %s", line, status)
+		}
+	}
+	if _, err := conn.Read(make([]byte, 1<<10)); err != nil { // no answer before that
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(conn, "HTTP/1.1 204 No Content\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil || answer.String() != "{\"ok\":true}\n" {
+		t.Errorf("it ended with %v and answered %q; want that it is well", err, answer.String())
+	}
 }
 
 // TestProbeProgramMissing: a pod that needs podrt-probe is refused without it, before
