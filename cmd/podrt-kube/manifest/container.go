@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -125,6 +126,10 @@ func (c *compiler) volumeMounts(at string, k *corev1.Container, env *environment
 		}
 		out = append(out, mount)
 	}
+	// One below another comes after it, as containerd has it: else it would be hidden.
+	slices.SortStableFunc(out, func(a, b sandbox.VolumeMount) int {
+		return strings.Count(a.MountPath, "/") - strings.Count(b.MountPath, "/")
+	})
 	return out
 }
 
