@@ -35,7 +35,7 @@ func (c *compiler) container(at string, k *corev1.Container, init bool, env *env
 		Mounts:  defaultMounts(on(k.SecurityContext.Privileged)),
 		Process: &specs.Process{
 			Args:        c.args(at, k, &image, env),
-			Env:         env.over(imageEnv(&image)),
+			Env:         env.over(c.imageEnv(&image)),
 			Cwd:         orDefault(orDefault(k.WorkingDir, image.Config.WorkingDir), "/"),
 			OOMScoreAdj: new(c.oomScoreAdj(k)),
 		},
@@ -58,13 +58,19 @@ func (c *compiler) container(at string, k *corev1.Container, init bool, env *env
 // defaultPath is what images without a PATH get from every engine.
 const defaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-func imageEnv(image *Image) []string {
+// imageEnv are the variables of the image, with those that every container has.
+func (c *compiler) imageEnv(image *Image) []string {
+	defaults := []string{defaultPath, "HOSTNAME=" + orDefault(c.out.Spec.Hostname, c.host.Name)}
+	own := make(map[string]bool, len(image.Config.Env))
 	for _, v := range image.Config.Env {
-		if strings.HasPrefix(v, "PATH=") {
-			return image.Config.Env
-		}
+		name, _, _ := strings.Cut(v, "=")
+		own[name] = true
 	}
-	return append([]string{defaultPath}, image.Config.Env...)
+	defaults = slices.DeleteFunc(defaults, func(v string) bool {
+		name, _, _ := strings.Cut(v, "=")
+		return own[name]
+	})
+	return append(defaults, image.Config.Env...)
 }
 
 // args is what the container runs: command takes the place of the image's entrypoint
