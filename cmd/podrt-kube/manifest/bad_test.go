@@ -73,6 +73,22 @@ spec.containers[0].env[3].value: "at $(B)": $(B) is the pod's address, which is 
 spec.containers[0].env[4].valueFrom.fieldRef.fieldPath: "status.phase": must be metadata.name, namespace, uid, labels['KEY'] or annotations['KEY'], spec.nodeName or serviceAccountName, status.podIP, podIPs, hostIP or hostIPs`,
 		},
 		{
+			"quantities", `{volumes: [{name: m, emptyDir: {medium: Memory, sizeLimit: 99999999999999999999}}], containers: [{name: a, image: busybox, resources: {limits: {cpu: 1e400, memory: 10E, hugepages-x: -1, hugepages-3Ki: 1, hugepages-: 1}, requests: {cpu: 10E, memory: 1, hugepages-x: -1, hugepages-3Ki: 1, hugepages-: 1}}, env: [{name: A, valueFrom: {resourceFieldRef: {resource: limits.memory, divisor: 8E}}}]}]}`,
+			`spec.containers[0].resources.limits["cpu"]: 10e399: must be at most 1000000
+spec.containers[0].resources.limits["hugepages-"]: "": no size of pages
+spec.containers[0].resources.limits["hugepages-3Ki"]: "3Ki": no size of pages
+spec.containers[0].resources.limits["hugepages-x"]: -1: must not be negative
+spec.containers[0].resources.limits["hugepages-x"]: "x": no size of pages
+spec.containers[0].resources.limits["memory"]: 10E: must be at most 1152921504606846976
+spec.containers[0].resources.requests["cpu"]: 10E: must be at most 1000000
+spec.containers[0].resources.requests["hugepages-"]: "": no size of pages
+spec.containers[0].resources.requests["hugepages-3Ki"]: "3Ki": no size of pages
+spec.containers[0].resources.requests["hugepages-x"]: -1: must not be negative
+spec.containers[0].resources.requests["hugepages-x"]: "x": no size of pages
+spec.volumes[0].emptyDir.sizeLimit: 100E: must be at most 1152921504606846976
+spec.containers[0].env[0].valueFrom.resourceFieldRef.divisor: 8E: must be at most 1152921504606846976`,
+		},
+		{
 			"security", "{securityContext: {fsGroup: -1, sysctls: [{name: a}, {name: a}]}, containers: [{name: a, image: busybox, securityContext: {allowPrivilegeEscalation: false, privileged: true, capabilities: {add: [EVERYTHING]}, seccompProfile: {type: Localhost}, appArmorProfile: {type: RuntimeDefault}}}]}",
 			`spec.containers[0].securityContext.seccompProfile.localhostProfile: required with type "Localhost"
 spec.containers[0].securityContext.appArmorProfile.type: "RuntimeDefault": not supported: podrt brings no profile; use Localhost and one that the host has loaded

@@ -41,9 +41,10 @@ func amountsOf(list corev1.ResourceList) amounts {
 	return out
 }
 
+// add adds b, which like all amounts is at most the largest there is.
 func (a amounts) add(b amounts) {
 	for name, n := range b {
-		a[name] += n
+		a[name] = min(a[name], math.MaxInt64-n) + n
 	}
 }
 
@@ -89,6 +90,12 @@ func (c *compiler) podResources() {
 	eachContainer(s, func(at string, k *corev1.Container, init bool) {
 		c.checkResources(at+".resources", &k.Resources)
 	})
+	if s.Resources != nil {
+		c.checkResources("spec.resources", s.Resources)
+	}
+	if len(c.errs) > 0 {
+		return // there may be no calculating with them
+	}
 	r := &c.resources
 	r.requests = podAmounts(s, func(k *corev1.Container) corev1.ResourceList { return k.Resources.Requests })
 	r.limits = podAmounts(s, func(k *corev1.Container) corev1.ResourceList { return k.Resources.Limits })
@@ -100,7 +107,6 @@ func (c *compiler) podResources() {
 		})
 	}
 	if s.Resources != nil {
-		c.checkResources("spec.resources", s.Resources)
 		for name, n := range amountsOf(s.Resources.Requests) {
 			r.requests[name] = n
 		}
@@ -116,6 +122,28 @@ func (c *compiler) podResources() {
 	}
 }
 
+// maxAmount is more than a host has, and little enough to calculate with.
+func maxAmount(name corev1.ResourceName) int64 {
+	if name == corev1.ResourceCPU {
+		return 1e6
+	}
+	return 1 << 60
+}
+
+// bounded refuses a quantity below 0 or above a limit; beyond an int64 its value would
+// be any.
+func (p *problems) bounded(at string, q *resource.Quantity, limit int64) bool {
+	switch {
+	case q.Sign() < 0:
+		p.addf(at, "%s: must not be negative", q.String())
+	case q.CmpInt64(limit) > 0:
+		p.addf(at, "%s: must be at most %d", q.String(), limit)
+	default:
+		return true
+	}
+	return false
+}
+
 // checkResources refuses what is not of a cgroup, and requests above their limits.
 func (c *compiler) checkResources(at string, r *corev1.ResourceRequirements) {
 	for _, list := range []struct {
@@ -125,13 +153,12 @@ func (c *compiler) checkResources(at string, r *corev1.ResourceRequirements) {
 		for _, name := range sortedNames(list.of) {
 			q := list.of[name]
 			at := key(at+"."+list.name, string(name))
+			c.bounded(at, &q, maxAmount(name))
 			switch {
-			case q.Sign() < 0:
-				c.addf(at, "%s: must not be negative", q.String())
 			case name == corev1.ResourceCPU || name == corev1.ResourceMemory:
 			case strings.HasPrefix(string(name), corev1.ResourceHugePagesPrefix):
-				if _, err := resource.ParseQuantity(hugePageSize(name)); err != nil {
-					c.addf(at, "%q: no size of pages", hugePageSize(name))
+				if size, err := resource.ParseQuantity(hugePageSize(name)); err != nil || size.Value() < 1 || size.Value()&(size.Value()-1) != 0 {
+					c.addf(at, "%s: no size of pages", quote(hugePageSize(name)))
 				}
 			case name == corev1.ResourceEphemeralStorage && list.name == "requests":
 			case name == corev1.ResourceEphemeralStorage:
@@ -320,8 +347,7 @@ func (c *compiler) resourceFieldRef(at string, k *corev1.Container, r *corev1.Re
 	if divisor.IsZero() {
 		divisor = resource.MustParse("1")
 	}
-	if divisor.Sign() < 0 {
-		c.addf(at+".divisor", "%s: must not be negative", divisor.String())
+	if !c.bounded(at+".divisor", &divisor, maxAmount(of)) {
 		return "", false
 	}
 	n, d := q.Value(), divisor.Value()

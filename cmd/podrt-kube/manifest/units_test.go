@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"math"
 	"slices"
 	"testing"
 
@@ -49,6 +50,17 @@ func TestPullPolicy(t *testing.T) {
 		if got := pullPolicy(image); got != want {
 			t.Errorf("pullPolicy(%q) = %s; want %s", image, got, want)
 		}
+	}
+}
+
+// TestAmounts: a sum is never less than what it is of.
+func TestAmounts(t *testing.T) {
+	sum := amounts{}
+	for range 20 {
+		sum.add(amounts{corev1.ResourceMemory: maxAmount(corev1.ResourceMemory)})
+	}
+	if got := sum[corev1.ResourceMemory]; got != math.MaxInt64 {
+		t.Errorf("20 times the most is %d; want the most an int64 has", got)
 	}
 }
 

@@ -80,11 +80,10 @@ func (c *compiler) emptyDir(at string, e *corev1.EmptyDirVolumeSource) *sandbox.
 	c.oneOf(at+".medium", out.Medium, "", "Memory")
 	size := int64(0)
 	if e.SizeLimit != nil {
-		size = e.SizeLimit.Value()
-		switch {
-		case size < 0:
-			c.addf(at+".sizeLimit", "%s: must not be negative", e.SizeLimit)
-		case size > 0 && out.Medium == "":
+		if c.bounded(at+".sizeLimit", e.SizeLimit, maxAmount("")) {
+			size = e.SizeLimit.Value()
+		}
+		if size > 0 && out.Medium == "" {
 			c.addf(at+".sizeLimit", `%s: needs medium "Memory"; on disk nothing would enforce it`, e.SizeLimit)
 		}
 	}
