@@ -116,6 +116,25 @@ spec.volumes[0].projected.sources[1]: must have one source, not 0
 spec.volumes[0].projected: "a": is both a file and a directory`,
 		},
 		{
+			"names of files", `{volumes: [{name: v, downwardAPI: {items: [{path: ., fieldRef: {fieldPath: metadata.name}}, {path: ./..data/x, fieldRef: {fieldPath: metadata.name}}, {path: "a\0", fieldRef: {fieldPath: metadata.name}}, {path: LONG, fieldRef: {fieldPath: metadata.name}}]}}], containers: [{name: a, image: busybox}]}`,
+			`spec.volumes[0].downwardAPI.items[0].path: ".": must name a file
+spec.volumes[0].downwardAPI.items[1].path: "./..data/x": must not begin with ".."
+spec.volumes[0].downwardAPI.items[2].path: "a\x00": must not contain a zero byte
+spec.volumes[0].downwardAPI.items[3].path: "` + strings.Repeat("x", maxShown) + `"…: is too long`,
+		},
+		{
+			"zero bytes", `{volumes: [{name: h, hostPath: {path: "/a\0"}}], containers: [{name: a, image: busybox, command: ["a\0"], env: [{name: A, value: "b\0"}, {name: B, valueFrom: {secretKeyRef: {name: binary, key: zero}}}], envFrom: [{prefix: "A=", secretRef: {name: binary}}, {prefix: A, secretRef: {name: binary}}]}]}`,
+			`spec.volumes[0].hostPath.path: "/a\x00": must not contain a zero byte
+spec.containers[0].envFrom[0].prefix: "A=": a valid environment variable name must consist only of printable ASCII characters other than '='
+spec.containers[0].envFrom[1]: "Azero": must not contain a zero byte
+spec.containers[0].env[0].value: "A": must not contain a zero byte
+spec.containers[0].env[1].valueFrom: "B": must not contain a zero byte`,
+		},
+		{
+			"too long", "{containers: [{name: a, image: busybox, env: [{name: A, value: 'LONGLONG'}, {name: B, value: '$(A)$(A)$(A)$(A)$(A)$(A)$(A)$(A)$(A)$(A)'}, {name: C, value: '$(B)$(B)$(B)$(B)$(B)$(B)$(B)$(B)$(B)$(B)'}, {name: D, value: '$(C)$(C)$(C)$(C)$(C)$(C)$(C)$(C)$(C)$(C)'}]}]}",
+			`spec.containers[0].env[3].value: "D": must have at most 131071 bytes, which is what the kernel takes`,
+		},
+		{
 			"pull secrets", "{imagePullSecrets: [{name: none}, {name: opaque}, {name: broken}], containers: [{name: a, image: busybox}]}",
 			`spec.imagePullSecrets[0].name: "none": no such Secret in namespace "default" among the documents
 spec.imagePullSecrets[1].name: "opaque": the Secret's type is "": must be kubernetes.io/dockerconfigjson
@@ -139,7 +158,7 @@ spec.containers[0].startupProbe.grpc.mode: "TLS": must be Plaintext`,
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			o := new(Objects)
-			if err := o.Read("x.yaml", []byte("apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: "+c.spec)); err != nil {
+			if err := o.Read("x.yaml", []byte("apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: "+strings.ReplaceAll(c.spec, "LONG", strings.Repeat("x", 300)))); err != nil {
 				t.Fatal(err)
 			}
 			o.Secrets = badSecrets()
@@ -161,6 +180,7 @@ spec.containers[0].startupProbe.grpc.mode: "TLS": must be Plaintext`,
 func badSecrets() []*corev1.Secret {
 	return []*corev1.Secret{
 		{ObjectMeta: metav1.ObjectMeta{Name: "opaque"}},
+		{ObjectMeta: metav1.ObjectMeta{Name: "binary"}, Data: map[string][]byte{"zero": []byte("s3cret\x00")}},
 		{
 			ObjectMeta: metav1.ObjectMeta{Name: "broken"}, Type: corev1.SecretTypeDockerConfigJson,
 			Data: map[string][]byte{corev1.DockerConfigJsonKey: []byte("{s3cret")},
@@ -188,6 +208,11 @@ unknown field "spec.containers[0].Image"`,
 			"twice", "apiVersion: v1\nkind: Pod\nkind: Pod\n",
 			`x: document 1: Pod "": yaml: unmarshal errors:
   line 3: key "kind" already set in map`,
+		},
+		{
+			"keys", "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {../x: s3cret}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\nbinaryData: {..data: ''}\n",
+			`x: document 1: Secret "s": data["../x"]: a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')
+x: document 2: ConfigMap "c": binaryData["..data"]: must not start with '..'`,
 		},
 		{
 			"same name", "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\n---\napiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: default}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: s, namespace: other}\n",

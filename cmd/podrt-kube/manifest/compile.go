@@ -33,6 +33,7 @@ type compiler struct {
 
 	resources   podResources
 	credentials []byte // for registries, as of Images
+	size        int    // bytes of out, as charge counts them
 }
 
 // Compile makes the bundle of a Pod. Its ConfigMaps and Secrets are objects'. All

@@ -115,7 +115,7 @@ func (c *compiler) volumeMounts(at string, k *corev1.Container, env *environment
 		at := index(at+".volumeMounts", i)
 		mount := sandbox.VolumeMount{Name: m.Name, MountPath: mountPath(m.MountPath), ReadOnly: m.ReadOnly, SubPath: cleanSub(m.SubPath)}
 		if m.SubPathExpr != "" {
-			sub, unknown := expand(m.SubPathExpr, env.get)
+			sub, unknown := expand(m.SubPathExpr, env.get, maxString)
 			switch why := badRelative(sub); {
 			case len(unknown) > 0:
 				c.addf(at+".subPathExpr", "%s: the container has no variable %q", quote(m.SubPathExpr), unknown[0])

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/podrt/podrt/sandbox"
 )
@@ -77,7 +78,7 @@ func (c *compiler) environment(at string, k *corev1.Container) *environment {
 	for i := range k.Env {
 		v, at := &k.Env[i], index(at+".env", i)
 		if v.ValueFrom == nil {
-			e.set(v.Name, c.expand(at+".value", v.Value, e))
+			c.set(e, at+".value", v.Name, c.expand(at+".value", v.Value, e))
 			continue
 		}
 		if what := c.address(v.ValueFrom); what != "" {
@@ -88,7 +89,7 @@ func (c *compiler) environment(at string, k *corev1.Container) *environment {
 			c.addf(at+".valueFrom", "not together with value")
 		}
 		if value, ok := c.valueFrom(at+".valueFrom", k, v.ValueFrom); ok {
-			e.set(v.Name, value)
+			c.set(e, at+".valueFrom", v.Name, value)
 		}
 	}
 	return e
@@ -110,7 +111,10 @@ func (c *compiler) address(from *corev1.EnvVarSource) string {
 
 // expand replaces references to variables in the field at that path.
 func (c *compiler) expand(at, s string, e *environment) string {
-	out, unknown := expand(s, e.get)
+	if c.size > maxBundle {
+		return ""
+	}
+	out, unknown := expand(s, e.get, maxString)
 	for _, name := range unknown {
 		if _, ok := e.late[name]; ok {
 			c.addf(at, "%s: $(%s) is the pod's address, which is known when the pod has been made: have a shell expand it", quote(s), name)
@@ -124,36 +128,40 @@ func (c *compiler) expandAll(at string, list []string, e *environment) []string 
 	out := make([]string, len(list))
 	for i, s := range list {
 		out[i] = c.expand(index(at, i), s, e)
+		c.argument(index(at, i), out[i])
 	}
 	return out
 }
 
 // envFrom sets all of a ConfigMap or Secret.
 func (c *compiler) envFrom(e *environment, at string, from *corev1.EnvFromSource) {
+	if errs := validation.IsRelaxedEnvVarName(from.Prefix); from.Prefix != "" && len(errs) > 0 {
+		c.addf(at+".prefix", "%s: %s", quote(from.Prefix), errs[0])
+		return
+	}
 	switch m, s := from.ConfigMapRef, from.SecretRef; {
 	case m != nil && s != nil, m == nil && s == nil:
 		c.addf(at, "must have one of configMapRef and secretRef")
 	case m != nil:
 		if found := c.findConfigMap(at+".configMapRef.name", m.Name, m.Optional); found != nil {
 			for _, k := range slices.Sorted(maps.Keys(found.Data)) {
-				e.set(from.Prefix+k, found.Data[k])
+				c.set(e, at, from.Prefix+k, found.Data[k])
 			}
 		}
 	default:
 		if found := c.findSecret(at+".secretRef.name", s.Name, s.Optional); found != nil {
 			for _, k := range slices.Sorted(maps.Keys(found.Data)) {
-				c.setSecret(e, at, from.Prefix+k, found.Data[k])
+				c.set(e, at, from.Prefix+k, string(found.Data[k]))
 			}
 		}
 	}
 }
 
-func (c *compiler) setSecret(e *environment, at, name string, value []byte) {
-	if slices.Contains(value, 0) {
-		c.addf(at, "%q: the value has a zero byte, which a variable cannot hold", name)
-		return
+// set sets a variable, unless its value cannot be one.
+func (c *compiler) set(e *environment, at, name, value string) {
+	if c.argument(at+": "+quote(name), name+"="+value) {
+		e.set(name, value)
 	}
-	e.set(name, string(value))
 }
 
 // valueFrom is the value of a variable; ok is false if it is not to be set, or
@@ -185,11 +193,8 @@ func (c *compiler) valueFrom(at string, k *corev1.Container, from *corev1.EnvVar
 			return "", false
 		}
 		data, ok := s.Data[r.Key]
-		switch {
-		case !ok && !on(r.Optional):
+		if !ok && !on(r.Optional) {
 			c.addf(at+".key", "%s: the Secret %q has no such key", quote(r.Key), r.Name)
-		case slices.Contains(data, 0):
-			c.addf(at+".key", "%q: the value has a zero byte, which a variable cannot hold", r.Key)
 		}
 		return string(data), ok
 	}

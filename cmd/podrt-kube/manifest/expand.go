@@ -5,38 +5,37 @@ import "strings"
 // expand replaces $(NAME) by what value says of NAME, and $$ by $. What value does
 // not know stays as it is: so Kubernetes has it for command, args and env
 // (k8s.io/kubernetes/third_party/forked/golang/expansion). unknown are its names.
-func expand(s string, value func(string) (string, bool)) (out string, unknown []string) {
+// A result of more than limit bytes is cut off somewhere behind them.
+func expand(s string, value func(string) (string, bool), limit int) (out string, unknown []string) {
 	var b strings.Builder
-	for {
+	closed := strings.LastIndexByte(s, ')') // in what is left of s
+	for b.Len() <= limit {
 		i := strings.IndexByte(s, '$')
 		if i < 0 || i == len(s)-1 {
 			b.WriteString(s)
-			return b.String(), unknown
+			break
 		}
 		b.WriteString(s[:i])
-		s = s[i:]
-		switch s[1] {
-		case '$':
+		s, closed = s[i:], closed-i
+		done := 1
+		switch {
+		case s[1] == '$':
 			b.WriteByte('$')
-			s = s[2:]
-			continue
-		case '(':
-			if end := strings.IndexByte(s, ')'); end > 0 {
-				name := s[2:end]
-				if v, ok := value(name); ok {
-					b.WriteString(v)
-				} else {
-					b.WriteString(s[:end+1])
-					unknown = append(unknown, name)
-				}
-				s = s[end+1:]
-				continue
+			done = 2
+		case s[1] == '(' && closed > 0:
+			end := strings.IndexByte(s, ')')
+			name := s[2:end]
+			if v, ok := value(name); ok {
+				b.WriteString(v)
+			} else {
+				b.WriteString(s[:end+1])
+				unknown = append(unknown, name)
 			}
-			b.WriteString(s[:2]) // not closed
-			s = s[2:]
+			done = end + 1
 		default:
 			b.WriteByte('$')
-			s = s[1:]
 		}
+		s, closed = s[done:], closed-done
 	}
+	return b.String(), unknown
 }

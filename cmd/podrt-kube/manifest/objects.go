@@ -6,10 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
@@ -161,12 +164,28 @@ func (o *Objects) addConfigMap(c *corev1.ConfigMap) error {
 	if o.configMap(c.Namespace, c.Name) != nil {
 		return fmt.Errorf("ConfigMap %q: there is an earlier one of that name", c.Name)
 	}
+	if err := checkKeys(c.Data); err != nil {
+		return fmt.Errorf("ConfigMap %q: data%w", c.Name, err)
+	}
+	if err := checkKeys(c.BinaryData); err != nil {
+		return fmt.Errorf("ConfigMap %q: binaryData%w", c.Name, err)
+	}
 	for k := range c.BinaryData {
 		if _, ok := c.Data[k]; ok {
 			return fmt.Errorf("ConfigMap %q: key %q is in data and in binaryData", c.Name, k)
 		}
 	}
 	o.ConfigMaps = append(o.ConfigMaps, c)
+	return nil
+}
+
+// checkKeys verifies that each key can be the name of a file.
+func checkKeys[T any](data map[string]T) error {
+	for _, k := range slices.Sorted(maps.Keys(data)) {
+		if errs := validation.IsConfigMapKey(k); len(errs) > 0 {
+			return fmt.Errorf("[%s]: %s", quote(k), errs[0])
+		}
+	}
 	return nil
 }
 
@@ -185,6 +204,9 @@ func (o *Objects) addSecret(s *corev1.Secret) error {
 		s.Data[k] = []byte(v)
 	}
 	s.StringData = nil
+	if err := checkKeys(s.Data); err != nil {
+		return fmt.Errorf("Secret %q: data%w", s.Name, err)
+	}
 	o.Secrets = append(o.Secrets, s)
 	return nil
 }

@@ -1,8 +1,10 @@
 package manifest
 
 import (
+	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -30,10 +32,40 @@ func TestExpand(t *testing.T) {
 		{"$A $(A", "$A $(A", nil},
 		{"$()", "$()", []string{""}},
 		{"$(A)$", "1$", nil},
+		{")$(A", ")$(A", nil},
+		{"$(A)$(A$(A", "1$(A$(A", nil},
 	} {
-		if got, unknown := expand(c.in, get); got != c.want || !slices.Equal(unknown, c.unknown) {
+		if got, unknown := expand(c.in, get, 1000); got != c.want || !slices.Equal(unknown, c.unknown) {
 			t.Errorf("expand(%q) = %q, %q; want %q, %q", c.in, got, unknown, c.want, c.unknown)
 		}
+	}
+}
+
+// TestExpandLong: neither a long string nor a long result takes long.
+func TestExpandLong(t *testing.T) {
+	open := strings.Repeat("$(", 8<<20)
+	if got, _ := expand(open, nil, len(open)); got != open {
+		t.Error("what is not closed has changed")
+	}
+	long := strings.Repeat("x", 1<<20)
+	if got, _ := expand(strings.Repeat("$(A)", 1<<20), func(string) (string, bool) { return long, true }, 1000); len(got) != len(long) {
+		t.Errorf("a result of %d bytes with a limit of 1000; want it to end with the first variable", len(got))
+	}
+}
+
+// TestCharge: one large ConfigMap in many volumes makes no larger bundle than may be.
+func TestCharge(t *testing.T) {
+	o := new(Objects)
+	text := "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {k: '" + strings.Repeat("x", 1<<20) + "'}\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  containers: [{name: a, image: busybox}]\n  volumes:\n"
+	for i := range maxBundle>>20 + 9 {
+		text += fmt.Sprintf("  - {name: v%d, configMap: {name: c}}\n", i)
+	}
+	if err := o.Read("x", []byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	const want = `x: Pod "p": spec.volumes[64].configMap: with it there are more than 67108864 bytes of variables, arguments and files`
+	if err := Check(o.Pods[0], o, testHost()); err == nil || err.Error() != want {
+		t.Errorf("got %v; want %s", err, want)
 	}
 }
 

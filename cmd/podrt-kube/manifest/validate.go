@@ -162,6 +162,8 @@ func (p *problems) validateMounts(at string, mounts []corev1.VolumeMount, volume
 			p.addf(at+".mountPath", "required")
 		case strings.Contains(m.MountPath, ":"):
 			p.addf(at+".mountPath", `%s: must not contain ":"`, quote(m.MountPath))
+		case strings.Contains(m.MountPath, "\x00"):
+			p.addf(at+".mountPath", "%s: "+zeroByte, quote(m.MountPath))
 		case where == "/":
 			p.addf(at+".mountPath", `%s: a volume cannot be the root file system`, quote(m.MountPath))
 		case seen[where]:
@@ -201,9 +203,14 @@ func badRelative(s string) string {
 		return "must be a relative path"
 	case slices.Contains(strings.Split(s, "/"), ".."):
 		return `must not contain ".."`
+	case strings.Contains(s, "\x00"):
+		return zeroByte
 	}
 	return ""
 }
+
+// zeroByte ends strings of the kernel.
+const zeroByte = "must not contain a zero byte"
 
 func (p *problems) validatePorts(s *corev1.PodSpec) {
 	type hostPort struct {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/podrt/podrt/sandbox"
@@ -104,6 +105,8 @@ func (c *compiler) hostPath(at string, h *corev1.HostPathVolumeSource) *sandbox.
 		c.addf(at+".path", "%s: must be an absolute path", quote(h.Path))
 	} else if slices.Contains(splitPath(h.Path), "..") {
 		c.addf(at+".path", `%s: must not contain ".."`, quote(h.Path))
+	} else if strings.Contains(h.Path, "\x00") {
+		c.addf(at+".path", "%s: "+zeroByte, quote(h.Path))
 	}
 	if h.Type != nil {
 		out.Type = string(*h.Type)
@@ -145,7 +148,7 @@ func (t *tree) modeOf(at string, mode *int32, def int32) int32 {
 }
 
 func (t *tree) add(at, name string, data []byte, mode *int32) {
-	if why := badRelative(name); why != "" {
+	if why := badFile(name); why != "" {
 		t.c.addf(at+".path", "%s: %s", quote(name), why)
 		return
 	}
@@ -155,8 +158,26 @@ func (t *tree) add(at, name string, data []byte, mode *int32) {
 	if gid != 0 {
 		perm |= 0o440 // the kubelet's SetVolumeOwnership, of what is read-only
 	}
+	if !t.c.charge(at, len(data)) {
+		return
+	}
 	// As for a kubelet the last one counts.
 	t.files[name] = &File{Data: data, Mode: perm, GID: gid}
+}
+
+// badFile says what is wrong with the path of a file in a volume; "" if nothing is.
+func badFile(name string) string {
+	switch why := badRelative(name); {
+	case why != "":
+		return why
+	case path.Clean(name) == ".":
+		return "must name a file"
+	case strings.HasPrefix(path.Clean(name), ".."):
+		return `must not begin with ".."`
+	case slices.ContainsFunc(splitPath(name), func(s string) bool { return len(s) > unix.NAME_MAX }) || len(name) >= unix.PathMax/2:
+		return "is too long"
+	}
+	return ""
 }
 
 // items adds what of a ConfigMap or Secret is to be there: all, or the items.
