@@ -98,13 +98,22 @@ spec.securityContext.fsGroup: -1: must be 0 to 2147483647
 spec.securityContext.sysctls[1].name: "a": set twice`,
 		},
 		{
-			"images", "{containers: [{name: a, image: nonesuch}, {name: b, image: 'scratch:1'}, {name: c, image: 'web:1', workingDir: srv}, {name: d, image: busybox, securityContext: {runAsNonRoot: true}}, {name: e, image: busybox, securityContext: {runAsUser: 77}}, {name: f, image: busybox, lifecycle: {stopSignal: SIGNONE}}]}",
+			"images", "{containers: [{name: a, image: nonesuch}, {name: b, image: 'scratch:1'}, {name: c, image: 'web:1'}, {name: d, image: busybox, securityContext: {runAsNonRoot: true}}, {name: e, image: busybox, securityContext: {runAsUser: 77}}, {name: f, image: busybox, lifecycle: {stopSignal: SIGNONE}}]}",
 			`spec.containers[0].image: "nonesuch": file does not exist
 spec.containers[1].command: required: the image "scratch:1" says nothing to run
-spec.containers[2].workingDir: "srv": must be an absolute path
 spec.containers[3].securityContext.runAsNonRoot: true: the user would be root: the image names none, and there is no runAsUser
 spec.containers[4].securityContext.runAsUser: "busybox": user "77" of the image sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb: no such user
 spec.containers[5].lifecycle.stopSignal: "SIGNONE": no signal to stop it with: unknown signal "SIGNONE"`,
+		},
+		{
+			"before images", `{containers: [{name: a, image: nonesuch, workingDir: srv}, {name: b, image: nonesuch, workingDir: "/a\0", args: ["a\0"]}]}`,
+			`spec.containers[0].workingDir: "srv": must be an absolute path
+spec.containers[1].args[0]: must not contain a zero byte
+spec.containers[1].workingDir: "/a\x00": must not contain a zero byte`,
+		},
+		{
+			"before images by the runtime", "{containers: [{name: a, image: nonesuch, livenessProbe: {exec: {command: [a]}, periodSeconds: -1}}]}",
+			`pod.json: containers[0].livenessProbe.periodSeconds: `,
 		},
 		{
 			"files", "{volumes: [{name: v, projected: {defaultMode: 01000, sources: [{downwardAPI: {items: [{path: a, fieldRef: {fieldPath: metadata.name}}, {path: a/b, fieldRef: {fieldPath: metadata.name}}, {path: /c, fieldRef: {fieldPath: metadata.name}}, {path: d, fieldRef: {fieldPath: spec.nodeName}}, {path: e, resourceFieldRef: {resource: limits.cpu}}]}}, {}]}}], containers: [{name: a, image: busybox}]}",

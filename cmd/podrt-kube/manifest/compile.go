@@ -40,13 +40,13 @@ type compiler struct {
 // that is wrong with the Pod is reported before an image is asked for.
 func Compile(pod *Pod, objects *Objects, host *Host, images Images) (*Bundle, error) {
 	c := newCompiler(pod, objects, host)
-	environments, err := c.prepare()
+	drafts, err := c.prepare()
 	if err != nil {
 		return nil, err
 	}
-	eachContainer(&c.pod.Spec, func(at string, k *corev1.Container, init bool) {
-		c.container(at, k, init, environments[k.Name], images)
-	})
+	for _, d := range drafts {
+		c.complete(d, images)
+	}
 	if err := c.err(); err != nil {
 		return nil, err
 	}
@@ -67,8 +67,8 @@ func newCompiler(pod *Pod, objects *Objects, host *Host) *compiler {
 	}
 }
 
-// prepare makes all but the containers, and returns their environments.
-func (c *compiler) prepare() (map[string]*environment, error) {
+// prepare makes all but what images say of the containers.
+func (c *compiler) prepare() ([]*draft, error) {
 	c.refuse(c.pod)
 	setDefaults(c.pod)
 	c.validate(c.pod)
@@ -84,7 +84,17 @@ func (c *compiler) prepare() (map[string]*environment, error) {
 	c.volumes()
 	c.pullSecrets()
 	environments := c.environments()
-	return environments, c.err()
+	if err := c.err(); err != nil {
+		return nil, err
+	}
+	var drafts []*draft
+	eachContainer(&c.pod.Spec, func(at string, k *corev1.Container, init bool) {
+		drafts = append(drafts, c.draft(at, k, init, environments[k.Name]))
+	})
+	if err := c.err(); err != nil {
+		return nil, err
+	}
+	return drafts, c.check()
 }
 
 // check has the runtime read what was made: a value that only it knows to be wrong,

@@ -10,49 +10,80 @@ import (
 	"github.com/podrt/podrt/sandbox"
 )
 
-// container adds a container to pod.json, and makes its config.json as containerd's
-// CRI plugin does, but for what the pod gives all of its containers.
-func (c *compiler) container(at string, k *corev1.Container, init bool, env *environment, images Images) {
-	image, err := images.Image(k.Image, string(k.ImagePullPolicy), c.credentials)
-	if err != nil {
-		c.addf(at+".image", "%s: %v", quote(k.Image), err)
-		return
-	}
-	out := sandbox.PodContainer{Name: k.Name, Image: image.Digest, AddressEnv: env.late, VolumeMounts: c.volumeMounts(at, k, env)}
+// draft is a container as far as it does not depend on its image.
+type draft struct {
+	at            string
+	k             *corev1.Container
+	env           *environment
+	command, args []string // of the Pod; nil for the image's
+	list          *[]sandbox.PodContainer
+	n             int // in list
+	spec          *specs.Spec
+}
+
+// draft adds a container to pod.json, and makes its config.json as containerd's CRI
+// plugin does, but for what the pod gives all of its containers.
+func (c *compiler) draft(at string, k *corev1.Container, init bool, env *environment) *draft {
+	out := sandbox.PodContainer{Name: k.Name, AddressEnv: env.late, VolumeMounts: c.volumeMounts(at, k, env)}
 	if k.RestartPolicy != nil {
 		out.RestartPolicy = string(*k.RestartPolicy)
 	}
-	c.probes(at, k, env, &out)
+	c.probes(at, k, &out)
+	d := &draft{at: at, k: k, env: env, list: &c.out.Spec.Containers}
 	if init {
-		c.out.Spec.InitContainers = append(c.out.Spec.InitContainers, out)
-	} else {
-		c.out.Spec.Containers = append(c.out.Spec.Containers, out)
+		d.list = &c.out.Spec.InitContainers
 	}
-
-	spec := &specs.Spec{
+	d.n = len(*d.list)
+	*d.list = append(*d.list, out)
+	d.command = c.expandAll(at+".command", k.Command, env)
+	d.args = c.expandAll(at+".args", k.Args, env)
+	if k.WorkingDir != "" {
+		c.workingDir(at, k.WorkingDir)
+	}
+	d.spec = &specs.Spec{
 		Version: specs.Version,
 		Root:    &specs.Root{Path: "rootfs", Readonly: on(k.SecurityContext.ReadOnlyRootFilesystem)},
 		Mounts:  defaultMounts(on(k.SecurityContext.Privileged)),
-		Process: &specs.Process{
-			Args:        c.args(at, k, &image, env),
-			Env:         env.over(c.imageEnv(&image)),
-			Cwd:         orDefault(orDefault(k.WorkingDir, image.Config.WorkingDir), "/"),
-			OOMScoreAdj: new(c.oomScoreAdj(k)),
-		},
+		Process: &specs.Process{OOMScoreAdj: new(c.oomScoreAdj(k))},
 		Linux: &specs.Linux{
 			Namespaces: []specs.LinuxNamespace{{Type: specs.MountNamespace}},
 			Resources:  c.containerResources(k),
 		},
 	}
-	if !strings.HasPrefix(spec.Process.Cwd, "/") {
-		c.addf(at+".workingDir", "%s: must be an absolute path", quote(spec.Process.Cwd))
+	c.security(at, k, d.spec)
+	c.out.Containers = append(c.out.Containers, Container{Name: k.Name, Config: d.spec})
+	return d
+}
+
+// complete adds what the image of a container says.
+func (c *compiler) complete(d *draft, images Images) {
+	k, at := d.k, d.at
+	image, err := images.Image(k.Image, string(k.ImagePullPolicy), c.credentials)
+	if err != nil {
+		c.addf(at+".image", "%s: %v", quote(k.Image), err)
+		return
+	}
+	(*d.list)[d.n].Image = image.Digest
+	p := d.spec.Process
+	p.Args = c.arguments(d, &image)
+	p.Env = d.env.over(c.imageEnv(&image))
+	p.Cwd = orDefault(orDefault(k.WorkingDir, image.Config.WorkingDir), "/")
+	if k.WorkingDir == "" {
+		c.workingDir(at, p.Cwd)
 	}
 	if signal := c.stopSignal(at, k, &image); signal != "" {
-		spec.Annotations = map[string]string{sandbox.AnnotationStopSignal: signal}
+		d.spec.Annotations = map[string]string{sandbox.AnnotationStopSignal: signal}
 	}
-	c.user(at, k, &image, spec)
-	c.security(at, k, spec)
-	c.out.Containers = append(c.out.Containers, Container{Name: k.Name, Config: spec})
+	c.user(at, k, &image, d.spec)
+}
+
+func (c *compiler) workingDir(at, dir string) {
+	switch {
+	case !strings.HasPrefix(dir, "/"):
+		c.addf(at+".workingDir", "%s: must be an absolute path", quote(dir))
+	case strings.Contains(dir, "\x00"):
+		c.addf(at+".workingDir", "%s: "+zeroByte, quote(dir))
+	}
 }
 
 // defaultPath is what images without a PATH get from every engine.
@@ -73,19 +104,19 @@ func (c *compiler) imageEnv(image *Image) []string {
 	return append(defaults, image.Config.Env...)
 }
 
-// args is what the container runs: command takes the place of the image's entrypoint
-// and its arguments, args that of the arguments alone.
-func (c *compiler) args(at string, k *corev1.Container, image *Image, env *environment) []string {
+// arguments are what the container runs: command takes the place of the image's
+// entrypoint and its arguments, args that of the arguments alone.
+func (c *compiler) arguments(d *draft, image *Image) []string {
 	command, args := image.Config.Entrypoint, image.Config.Cmd
-	if len(k.Command) > 0 {
-		command, args = c.expandAll(at+".command", k.Command, env), nil
+	if len(d.command) > 0 {
+		command, args = d.command, nil
 	}
-	if len(k.Args) > 0 {
-		args = c.expandAll(at+".args", k.Args, env)
+	if len(d.args) > 0 {
+		args = d.args
 	}
-	all := append(append([]string{}, command...), args...)
+	all := slices.Concat(command, args)
 	if len(all) == 0 {
-		c.addf(at+".command", "required: the image %q says nothing to run", k.Image)
+		c.addf(d.at+".command", "required: the image %q says nothing to run", d.k.Image)
 	}
 	return all
 }

@@ -138,7 +138,7 @@ var fields = []field{
 	{"spec.containers[].volumeMounts[].mountPropagation", honoured, "None, and HostToContainer of a hostPath; Bidirectional is refused"},
 	{"spec.containers[].volumeMounts[].bindMountOptions", refused, "not supported"},
 	{"spec.containers[].volumeDevices", refused, "not supported: use a hostPath of type BlockDevice in a privileged container"},
-	{"spec.containers[].livenessProbe.exec.command", honoured, ""},
+	{"spec.containers[].livenessProbe.exec.command", honoured, "$(NAME) is what env[].value says; of valueFrom it is empty, as in Kubernetes"},
 	{"spec.containers[].livenessProbe.httpGet.path", honoured, ""},
 	{"spec.containers[].livenessProbe.httpGet.port", honoured, ""},
 	{"spec.containers[].livenessProbe.httpGet.host", honoured, "an address, from within the pod's network"},

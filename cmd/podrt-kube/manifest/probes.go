@@ -11,10 +11,10 @@ import (
 
 // probes gives a container in pod.json its probes and lifecycle handlers. What they
 // may say is checked with pod.json, whose paths are the same.
-func (c *compiler) probes(at string, k *corev1.Container, env *environment, out *sandbox.PodContainer) {
-	out.LivenessProbe = c.probe(at+".livenessProbe", k, env, k.LivenessProbe)
-	out.ReadinessProbe = c.probe(at+".readinessProbe", k, env, k.ReadinessProbe)
-	out.StartupProbe = c.probe(at+".startupProbe", k, env, k.StartupProbe)
+func (c *compiler) probes(at string, k *corev1.Container, out *sandbox.PodContainer) {
+	out.LivenessProbe = c.probe(at+".livenessProbe", k, k.LivenessProbe)
+	out.ReadinessProbe = c.probe(at+".readinessProbe", k, k.ReadinessProbe)
+	out.StartupProbe = c.probe(at+".startupProbe", k, k.StartupProbe)
 	if l := k.Lifecycle; l != nil && (l.PostStart != nil || l.PreStop != nil) {
 		out.Lifecycle = &sandbox.Lifecycle{
 			PostStart: c.handler(at+".lifecycle.postStart", k, l.PostStart),
@@ -23,7 +23,7 @@ func (c *compiler) probes(at string, k *corev1.Container, env *environment, out 
 	}
 }
 
-func (c *compiler) probe(at string, k *corev1.Container, env *environment, p *corev1.Probe) *sandbox.Probe {
+func (c *compiler) probe(at string, k *corev1.Container, p *corev1.Probe) *sandbox.Probe {
 	if p == nil {
 		return nil
 	}
@@ -37,7 +37,7 @@ func (c *compiler) probe(at string, k *corev1.Container, env *environment, p *co
 		TerminationGracePeriodSeconds: p.TerminationGracePeriodSeconds,
 	}
 	if p.Exec != nil {
-		out.Exec = &sandbox.ExecAction{Command: c.expandAll(at+".exec.command", p.Exec.Command, env)}
+		out.Exec = &sandbox.ExecAction{Command: c.expandStatic(at+".exec.command", k, p.Exec.Command)}
 	}
 	if t := p.TCPSocket; t != nil {
 		out.TCPSocket = &sandbox.TCPSocketAction{Port: c.port(at+".tcpSocket.port", k, t.Port), Host: t.Host}
@@ -52,6 +52,17 @@ func (c *compiler) probe(at string, k *corev1.Container, env *environment, p *co
 		}
 	}
 	return out
+}
+
+// expandStatic expands the command of a probe as the kubelet does: only of the values
+// that env itself has (k8s.io/kubernetes/pkg/kubelet/container,
+// ExpandContainerCommandOnlyStatic). What Secrets hold so stays out of pod.json.
+func (c *compiler) expandStatic(at string, k *corev1.Container, command []string) []string {
+	static := make(map[string]string, len(k.Env))
+	for _, v := range k.Env {
+		static[v.Name] = v.Value
+	}
+	return c.expandAll(at, command, &environment{values: static})
 }
 
 func (c *compiler) handler(at string, k *corev1.Container, h *corev1.LifecycleHandler) *sandbox.LifecycleHandler {
