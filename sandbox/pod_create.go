@@ -74,6 +74,17 @@ func (s *Store) CreatePod(ctx context.Context, spec *PodSpec, bundle *PodBundle)
 	return p, nil
 }
 
+// CheckPod verifies what [Store.CreatePod] does of a pod and its network, for who has
+// something to lose before it is made. What spec leaves out is filled in.
+func (s *Store) CheckPod(ctx context.Context, spec *PodSpec) error {
+	spec.setDefaults()
+	if err := spec.Validate(); err != nil {
+		return err
+	}
+	p := &Pod{store: s, dir: s.podDir(spec.Metadata.UID), rec: podRecord{UID: spec.Metadata.UID, Name: spec.Metadata.Name, Spec: spec}}
+	return p.planNetwork(ctx)
+}
+
 // planPod checks everything that can be checked before anything is made and
 // returns the pod as it will be recorded.
 func (s *Store) planPod(ctx context.Context, spec *PodSpec) (*Pod, error) {

@@ -36,6 +36,14 @@ type exitStatus int
 
 func (s exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
 
+// statusError is an error that ends podrt-kube with another status than 1.
+type statusError struct {
+	error
+	status int
+}
+
+func (e *statusError) Unwrap() error { return e.error }
+
 // usageError is a command line that cannot be.
 type usageError struct{ err error }
 
@@ -54,6 +62,10 @@ func run(argv []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return int(status)
 	}
 	fmt.Fprintln(stderr, "podrt:", printable(err.Error()))
+	var other *statusError
+	if errors.As(err, &other) {
+		return other.status
+	}
 	return 1
 }
 

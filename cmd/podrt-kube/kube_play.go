@@ -38,7 +38,12 @@ run with --detach only, which prints their UIDs. Images are pulled as the Pods s
 			f.StringVar(&network, "network", "", "`MODE` instead of bridge: as of podrt pod run")
 		},
 		min: 1, max: 1,
-		run: func(ctx context.Context, e *env, args []string) error {
+		run: func(ctx context.Context, e *env, args []string) (err error) {
+			defer func() {
+				if err != nil {
+					err = &statusError{err, notRun} // 1 may be a container's
+				}
+			}()
 			o, err := m.read(e, args[0])
 			if err != nil {
 				return err
@@ -55,8 +60,11 @@ run with --detach only, which prints their UIDs. Images are pulled as the Pods s
 			if err != nil {
 				return err
 			}
-			r := runner{env: e, detach: detach, network: network}
+			r := runner{env: e, detach: detach}
 			if r.podrt, err = podrtProgram(); err != nil {
+				return err
+			}
+			if err := r.check(ctx, bundles, network); err != nil {
 				return err
 			}
 			if err := r.makeRoom(ctx, o.Pods, replace); err != nil {
@@ -66,6 +74,9 @@ run with --detach only, which prints their UIDs. Images are pulled as the Pods s
 		},
 	}
 }
+
+// notRun is the exit status of podrt pod run of a pod that could not be run.
+const notRun = 125
 
 func kubeDownCommand() *command {
 	return &command{
@@ -95,9 +106,36 @@ periods, and removed. One that does not exist is no error.`,
 // runner runs podrt.
 type runner struct {
 	*env
-	podrt   string
-	detach  bool
-	network string
+	podrt  string
+	detach bool
+}
+
+// check verifies what can be of pods that are to come in the place of others, with
+// that network if it is not "".
+func (r *runner) check(ctx context.Context, bundles []*manifest.Bundle, network string) error {
+	var errs []error
+	seen := map[string]string{}
+	for _, b := range bundles {
+		m := &b.Spec.Metadata
+		if other, ok := seen[m.UID]; ok {
+			errs = append(errs, fmt.Errorf("pod %q: UID %q: is that of the pod %q", m.Name, m.UID, other))
+		}
+		seen[m.UID] = m.Name
+		switch p, err := r.store.PodByUID(m.UID); {
+		case errors.Is(err, sandbox.ErrPodNotExist):
+		case err != nil:
+			errs = append(errs, err)
+		case p.Name() != m.Name:
+			errs = append(errs, fmt.Errorf("pod %q: UID %q: is that of the pod %q", m.Name, m.UID, p.Name()))
+		}
+		if network != "" {
+			b.Spec.Network.Mode = network
+		}
+		if err := r.store.CheckPod(ctx, b.Spec); err != nil {
+			errs = append(errs, fmt.Errorf("pod %q: %w", m.Name, err))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // played finds the pods of the names of Pods that were made by a play. One of such a
@@ -181,19 +219,17 @@ func (r *runner) run(ctx context.Context, bundles []*manifest.Bundle) error {
 	dirs := make([]string, len(bundles))
 	for i, b := range bundles {
 		dir, err := r.store.MakeOwnBundle(b.Spec.Metadata.UID)
-		if err == nil {
-			dirs[i], err = dir, b.Write(dir)
-		}
 		if err != nil {
+			return errors.Join(err, r.drop(bundles[:i])) // not this one, which may be another's
+		}
+		if err := b.Write(dir); err != nil {
 			return errors.Join(err, r.drop(bundles[:i+1]))
 		}
+		dirs[i] = dir
 	}
 	args := []string{"pod", "run"}
 	if r.detach {
 		args = append(args, "--detach")
-	}
-	if r.network != "" {
-		args = append(args, "--network", r.network)
 	}
 	if len(bundles) == 1 {
 		// In the place of this process, which has nothing more to do.

@@ -254,7 +254,7 @@ const manStatus = `0: success
 3: there is no such command
 128+N: of run, restore and exec in the foreground: the process was killed by signal N. Otherwise the status is that of the process
 255: of exec: the process could not be run
-125, 126, 127: of pod run: the pod could not be run, or its output not be written, a command cannot be executed, a command was not found`
+125, 126, 127: of pod run and kube play: the pod could not be run, or its output not be written, a command cannot be executed, a command was not found`
 
 const manEnvironment = `XDG_RUNTIME_DIR: where an ordinary user's containers have their state, in podrt/containers
 NOTIFY_SOCKET: socket of a service manager; a container of run is given one, and its READY=1 is passed on; pod run says itself when the pod is ready
