@@ -209,6 +209,15 @@ func TestRead(t *testing.T) {
 x: document 2: kind Service (v1): only Pod, ConfigMap and Secret are read; a port is published by hostPort, and pods of a network find each other by name`,
 		},
 		{
+			"kinds to be seen", "apiVersion: \"\\e[31mv2\"\nkind: Deployment\n---\napiVersion: \"\\e[31mv2\"\nkind: \"\\e[31m\"\n",
+			`x: document 1: kind Deployment (\x1b[31mv2): only Pod, ConfigMap and Secret are read; write a Pod with the metadata and spec of its template
+x: document 2: kind "\x1b[31m" (\x1b[31mv2): only Pod, ConfigMap and Secret of v1 are read`,
+		},
+		{
+			"lists", "apiVersion: v1\nkind: List\nitems: [{apiVersion: v1, kind: List, items: []}]\n",
+			`x: document 1: items[0]: kind List: must not be in another`,
+		},
+		{
 			"unknown fields", "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {container: [], containers: [{name: a, Image: b}]}",
 			`x: document 1: Pod "p": unknown field "spec.container"
 unknown field "spec.containers[0].Image"`,

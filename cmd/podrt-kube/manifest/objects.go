@@ -52,7 +52,7 @@ func (o *Objects) Read(file string, data []byte) error {
 			return errors.Join(errs...)
 		}
 		if err == nil {
-			err = o.add(file, doc)
+			err = o.add(file, doc, true)
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: document %d: %w", file, n, err))
@@ -60,8 +60,8 @@ func (o *Objects) Read(file string, data []byte) error {
 	}
 }
 
-// add reads one document.
-func (o *Objects) add(file string, doc []byte) error {
+// add reads one document, which may be a List if lists is set.
+func (o *Objects) add(file string, doc []byte, lists bool) error {
 	if empty(doc) {
 		return nil
 	}
@@ -92,6 +92,9 @@ func (o *Objects) add(file string, doc []byte) error {
 		}
 		return o.addSecret(s)
 	case "v1 List":
+		if !lists {
+			return errors.New("kind List: must not be in another")
+		}
 		return o.addList(file, doc)
 	default:
 		return unknownKind(head)
@@ -113,7 +116,7 @@ func (o *Objects) addList(file string, doc []byte) error {
 	for i, item := range list.Items {
 		text, err := yaml.Marshal(item)
 		if err == nil {
-			err = o.add(file, text)
+			err = o.add(file, text, false)
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("items[%d]: %w", i, err))
@@ -124,15 +127,16 @@ func (o *Objects) addList(file string, doc []byte) error {
 
 // unknownKind says what to do with an object that is not read.
 func unknownKind(head metav1.TypeMeta) error {
+	version := strings.Trim(quote(head.APIVersion), `"`) // nothing that a terminal would take for its own
 	switch head.Kind {
 	case "Deployment", "DaemonSet", "StatefulSet", "ReplicaSet", "ReplicationController", "Job", "CronJob":
-		return fmt.Errorf("kind %s (%s): only Pod, ConfigMap and Secret are read; write a Pod with the metadata and spec of its template", head.Kind, head.APIVersion)
+		return fmt.Errorf("kind %s (%s): only Pod, ConfigMap and Secret are read; write a Pod with the metadata and spec of its template", head.Kind, version)
 	case "Service":
-		return fmt.Errorf("kind Service (%s): only Pod, ConfigMap and Secret are read; a port is published by hostPort, and pods of a network find each other by name", head.APIVersion)
+		return fmt.Errorf("kind Service (%s): only Pod, ConfigMap and Secret are read; a port is published by hostPort, and pods of a network find each other by name", version)
 	case "PersistentVolumeClaim", "PersistentVolume":
-		return fmt.Errorf("kind %s (%s): only Pod, ConfigMap and Secret are read; use a hostPath volume", head.Kind, head.APIVersion)
+		return fmt.Errorf("kind %s (%s): only Pod, ConfigMap and Secret are read; use a hostPath volume", head.Kind, version)
 	}
-	return fmt.Errorf("kind %q (%s): only Pod, ConfigMap and Secret of v1 are read", head.Kind, head.APIVersion)
+	return fmt.Errorf("kind %s (%s): only Pod, ConfigMap and Secret of v1 are read", quote(head.Kind), version)
 }
 
 // decode reads an object as strictly as an API server does that is asked to
