@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	corev1 "k8s.io/api/core/v1"
 )
 
 // fate is what becomes of a field.
@@ -97,7 +99,8 @@ func (p *problems) walk(v reflect.Value, at, key string) {
 	}
 }
 
-// blank reports whether nothing is said by v: a pointer to false, an empty list.
+// blank reports whether nothing is said by v: a pointer to false, an empty list. A
+// source of a volume says something without a field.
 func blank(v reflect.Value) bool {
 	for v.Kind() == reflect.Pointer && !v.IsNil() {
 		v = v.Elem()
@@ -107,6 +110,8 @@ func blank(v reflect.Value) bool {
 		return v.Len() == 0
 	case reflect.Bool, reflect.String:
 		return v.IsZero()
+	case reflect.Struct:
+		return v.Type() == reflect.TypeFor[corev1.SELinuxOptions]() && v.IsZero() // podman kube generate's
 	}
 	return false
 }

@@ -101,7 +101,7 @@ var fields = []field{
 	{"spec.containers[].workingDir", honoured, ""},
 	{"spec.containers[].ports[].name", honoured, "what a probe's port may say"},
 	{"spec.containers[].ports[].containerPort", honoured, "alone it publishes nothing"},
-	{"spec.containers[].ports[].hostPort", honoured, "is published"},
+	{"spec.containers[].ports[].hostPort", honoured, "is published; of an init container only if it is a sidecar"},
 	{"spec.containers[].ports[].hostIP", honoured, ""},
 	{"spec.containers[].ports[].protocol", honoured, ""},
 	{"spec.containers[].envFrom[].prefix", honoured, ""},

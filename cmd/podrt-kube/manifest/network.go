@@ -31,9 +31,13 @@ func (c *compiler) network() {
 	}
 }
 
-// ports publishes those with a hostPort.
+// ports publishes those with a hostPort. An init container often has those of the
+// container that it prepares.
 func (c *compiler) ports() {
 	eachContainer(&c.pod.Spec, func(_ string, k *corev1.Container, init bool) {
+		if init && !sidecar(k) {
+			return // the kubelet publishes those of what stays
+		}
 		for _, p := range k.Ports {
 			if p.HostPort == 0 {
 				continue
