@@ -229,6 +229,10 @@ func TestKubeForeground(t *testing.T) {
 		if r.code != 125 || !strings.Contains(r.stderr, "nonesuch") {
 			t.Errorf("exit code %d; want 125: %v", r.code, r)
 		}
+		r = w.podrt(t, "kube", "bundle", w.manifest(t, strings.Replace(kubeScript("job", "exit 0"), "image: IMAGE", "image: IMAGE, imagePullPolicy: Always", 1)), filepath.Join(w.dir, "none"))
+		if r.code != 1 || !strings.Contains(r.stderr, "which imagePullPolicy IfNotPresent is content with") {
+			t.Errorf("an image that is in the store and in no registry: %v; want a hint", r)
+		}
 		if left := w.leftOfPods(); len(left) > 0 {
 			t.Errorf("after a pod that could not be made there is %q", left)
 		}

@@ -79,11 +79,7 @@ func (e *env) readManifest(name string) ([]byte, error) {
 		defer f.Close()
 		r = f
 	}
-	text, err := io.ReadAll(io.LimitReader(r, manifest.MaxManifest+1))
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", name, err)
-	}
-	return text, nil
+	return io.ReadAll(io.LimitReader(r, manifest.MaxManifest+1)) // whose errors have the name
 }
 
 // compile makes the bundles of the Pods, in their order. Nothing is pulled unless

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"strconv"
 
@@ -68,7 +69,13 @@ func (i *images) get(ref, policy string, credentials []byte) (image.Image, error
 		defer f.Close()
 		options.AuthFile = fdPath(f)
 	}
-	return i.store.Pull(i.ctx, ref, options)
+	img, err := i.store.Pull(i.ctx, ref, options)
+	if err != nil && policy == "Always" {
+		if _, has := i.store.Resolve(ref); has == nil {
+			return img, fmt.Errorf("%w; the store has an image of that name, which imagePullPolicy IfNotPresent is content with", err)
+		}
+	}
+	return img, err
 }
 
 // fdPath is a path of an open file, for this process.

@@ -122,6 +122,7 @@ func TestKubeUsage(t *testing.T) {
 		{[]string{"play", two}, "2 Pods: only with --detach"},
 		{[]string{"play", "-d", same}, `Pod "one": there is an earlier one of that name`},
 		{[]string{"play", one}, `spec.containers[0].image: "busybox": image`},
+		{[]string{"bundle", dir, dir + "/b"}, "podrt: read " + dir + ": is a directory"},
 		{[]string{"bundle", two, dir + "/b"}, "2 Pods: a bundle is of one"},
 		{[]string{"bundle", one, dir + "/b"}, "no such image"},
 		{[]string{"play", "-"}, `Pod "stdin": spec.containers: required`},
