@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -197,6 +198,15 @@ func badSecrets() []*corev1.Secret {
 	}
 }
 
+// aliases are further entries of a mapping, with the value a.
+func aliases(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, ", k%d: *a", i)
+	}
+	return b.String()
+}
+
 // TestRead: documents that are none of those that are read.
 func TestRead(t *testing.T) {
 	for _, c := range []struct{ name, in, want string }{
@@ -212,6 +222,14 @@ x: document 2: kind Service (v1): only Pod, ConfigMap and Secret are read; a por
 			"kinds to be seen", "apiVersion: \"\\e[31mv2\"\nkind: Deployment\n---\napiVersion: \"\\e[31mv2\"\nkind: \"\\e[31m\"\n",
 			`x: document 1: kind Deployment (\x1b[31mv2): only Pod, ConfigMap and Secret are read; write a Pod with the metadata and spec of its template
 x: document 2: kind "\x1b[31m" (\x1b[31mv2): only Pod, ConfigMap and Secret of v1 are read`,
+		},
+		{
+			"aliases", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {a: &a '" + strings.Repeat("x", 1<<20) + "'" + aliases(100) + "}\n",
+			`x: document 1: has more than 67108864 bytes with its aliases`,
+		},
+		{
+			"aliases of aliases", "a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\n" + "d: &d [*d]",
+			`x: document 1: has more than 67108864 bytes with its aliases`,
 		},
 		{
 			"lists", "apiVersion: v1\nkind: List\nitems: [{apiVersion: v1, kind: List, items: []}]\n",

@@ -65,6 +65,9 @@ func (o *Objects) add(file string, doc []byte, lists bool) error {
 	if empty(doc) {
 		return nil
 	}
+	if err := checkAliases(doc); err != nil {
+		return err
+	}
 	var head metav1.TypeMeta
 	if err := yaml.Unmarshal(doc, &head); err != nil {
 		return err
