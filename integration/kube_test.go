@@ -133,8 +133,9 @@ func TestKubePlay(t *testing.T) {
 		{"cat /etc/settings/colour", "blue"},
 		{"cat /etc/db/password; echo; stat -c '%a %u %g' /etc/db/password", "s3cret\n440 0 2000"},
 		{"touch /etc/settings/x 2>&1; echo $?", "touch: /etc/settings/x: Read-only file system\n1"},
+		{"grep -E ' /etc/(hosts|hostname|resolv.conf) ' /proc/self/mountinfo | cut -d ' ' -f 6 | cut -d , -f 1", "ro\nro\nro"},
 		{"touch /x 2>&1; echo $?", "touch: /x: Read-only file system\n1"},
-		{"echo $PASSWORD $NAME $FROM", "s3cret web image"},
+		{"echo $PASSWORD $NAME $FROM $HOSTNAME", "s3cret web image web"},
 		{"id -u; id -g; id -G", "65534\n65534\n65534 2000"},
 		{"grep -E 'CapBnd|NoNewPrivs|Seccomp:' /proc/self/status | tr -d '\\t'", "CapBnd:0000000000000000\nNoNewPrivs:1\nSeccomp:2"},
 		{"cat /proc/self/oom_score_adj; hostname", "1000\nweb"},
@@ -279,50 +280,6 @@ func TestKubeForeground(t *testing.T) {
 		w.ok(t, "kube", "down", file)
 		if left := w.leftOfPods(); len(left) > 0 {
 			t.Errorf("after a play that was killed there is %q", left)
-		}
-	})
-	t.Run("the old one stays", func(t *testing.T) {
-		const uid = "7d2ad9f5-5a52-4ffe-a5d6-bd0f2a1fa39c"
-		withUID := func(name string) string {
-			return strings.Replace(kubeScript(name, "sleep 1000"), "name: "+name, "name: "+name+", uid: "+uid, 1)
-		}
-		file := w.manifest(t, withUID("job"))
-		w.ok(t, "kube", "play", "--network", "none", "--detach", file)
-		old := w.inspect(t, "job").Containers[0].PID
-		for _, c := range []struct{ network, manifest, want string }{
-			{"nonesuch", withUID("job"), `pod "job": network "nonesuch": no such network`},
-			{"none", withUID("job") + "---" + withUID("other"), `pod "other": UID "` + uid + `": is that of the pod "job"`},
-			{"none", withUID("job") + "---" + withUID("job"), `there is an earlier one of that name`},
-			{"none", withUID("other"), `pod "other": UID "` + uid + `": is that of the pod "job"`},
-		} {
-			r := w.podrt(t, "kube", "play", "--replace", "--network", c.network, "--detach", w.manifest(t, c.manifest))
-			if r.code == 0 || !strings.Contains(r.stderr, c.want) {
-				t.Errorf("want an error with %s: %v", c.want, r)
-			}
-			if info := w.inspect(t, "job"); info.Containers[0].PID != old {
-				t.Fatalf("the pod has been replaced: PID %d; want %d", info.Containers[0].PID, old)
-			}
-		}
-		w.ok(t, "kube", "down", file)
-
-		// Another's bundle, whose pod is about to be made.
-		other := filepath.Join(w.run, "bundles", uid)
-		if err := os.MkdirAll(other, 0o700); err != nil {
-			t.Fatal(err)
-		}
-		_, stat, _ := strings.Cut(readFile(t, "/proc/self/stat"), ") ")
-		maker := fmt.Sprintf(`{"pid": %d, "start": %s}`, os.Getpid(), strings.Fields(stat)[19])
-		if err := os.WriteFile(filepath.Join(other, "maker.json"), []byte(maker), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if r := w.podrt(t, "kube", "play", "--network", "none", file); r.code == 0 || !strings.Contains(r.stderr, uid) {
-			t.Errorf("a play of a pod that another play makes: %v; want an error", r)
-		}
-		if _, err := os.Stat(other); err != nil {
-			t.Errorf("the other's bundle: %v", err)
-		}
-		if err := os.RemoveAll(filepath.Dir(other)); err != nil {
-			t.Fatal(err)
 		}
 	})
 	t.Run("not played", func(t *testing.T) {

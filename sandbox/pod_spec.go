@@ -131,7 +131,7 @@ func setNamespace(l *specs.Linux, typ specs.LinuxNamespaceType, path string) err
 }
 
 // mountFiles gives the container the pod's hostname, hosts and resolv.conf,
-// where its spec mounts none itself, and the pod's /dev/shm in place of its own.
+// where its spec mounts none itself, read-only as its root is, and the pod's /dev/shm in place of its own.
 func (p *Pod) mountFiles(spec *specs.Spec) {
 	shm := ""
 	if _, ok := p.pin(nsenter.IPC); ok {
@@ -146,6 +146,10 @@ func (p *Pod) mountFiles(spec *specs.Spec) {
 			Options: []string{"bind", "rprivate", "nosuid", "nodev", "noexec", "rw"},
 		})
 	}
+	mode := "rw"
+	if spec.Root != nil && spec.Root.Readonly {
+		mode = "ro" // they are the other containers' as well
+	}
 	for _, name := range []string{"hostname", "hosts", "resolv.conf"} {
 		dst := "/etc/" + name
 		if slices.ContainsFunc(spec.Mounts, func(m specs.Mount) bool { return filepath.Clean(m.Destination) == dst }) {
@@ -153,7 +157,7 @@ func (p *Pod) mountFiles(spec *specs.Spec) {
 		}
 		spec.Mounts = append(spec.Mounts, specs.Mount{
 			Destination: dst, Type: "bind", Source: filepath.Join(p.filesDir(), name),
-			Options: []string{"bind", "rprivate", "nosuid", "nodev", "noexec", "rw"},
+			Options: []string{"bind", "rprivate", "nosuid", "nodev", "noexec", mode},
 		})
 	}
 }
