@@ -9,6 +9,8 @@ import (
 	"io"
 	"os"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/podrt/podrt/cmd/podrt-kube/manifest"
 	"github.com/podrt/podrt/rootfs/image"
 )
@@ -151,6 +153,9 @@ func writeBundle(b *manifest.Bundle, dir string) (retErr error) {
 	if len(entries) > 0 {
 		return fmt.Errorf("directory %q: is not empty", dir)
 	}
+	if err := ownDirectory(dir); err != nil {
+		return err
+	}
 	defer func() {
 		if retErr == nil {
 			return
@@ -163,6 +168,19 @@ func writeBundle(b *manifest.Bundle, dir string) (retErr error) {
 		}
 	}()
 	return b.Write(dir)
+}
+
+// ownDirectory refuses a directory in which another user could put links in the way of
+// what is written into it.
+func ownDirectory(dir string) error {
+	var st unix.Stat_t
+	if err := unix.Stat(dir, &st); err != nil {
+		return &os.PathError{Op: "stat", Path: dir, Err: err}
+	}
+	if int(st.Uid) != os.Geteuid() || st.Mode&0o002 != 0 {
+		return fmt.Errorf("directory %q: belongs to user %d, mode %#o: must not be another's, nor for all to write to", dir, st.Uid, st.Mode&0o7777)
+	}
+	return nil
 }
 
 // newUID returns a random UUID (RFC 9562, version 4).

@@ -142,3 +142,17 @@ func TestKubeUsage(t *testing.T) {
 		}
 	}
 }
+
+// TestOwnDirectory: no bundle is written where others can put links.
+func TestOwnDirectory(t *testing.T) {
+	dir := t.TempDir()
+	if err := ownDirectory(dir); err != nil {
+		t.Error(err)
+	}
+	if err := os.Chmod(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := ownDirectory(dir); err == nil || !strings.Contains(err.Error(), "mode 0777") {
+		t.Errorf("of a directory that all can write to: %v; want an error", err)
+	}
+}
