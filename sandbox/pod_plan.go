@@ -1,0 +1,49 @@
+package sandbox
+
+import (
+	"context"
+	"time"
+)
+
+// CheckPod verifies what [Store.CreatePod] does of a pod and its network, for who has
+// something to lose before it is made. What spec leaves out is filled in.
+func (s *Store) CheckPod(ctx context.Context, spec *PodSpec) error {
+	spec.setDefaults()
+	if err := spec.Validate(); err != nil {
+		return err
+	}
+	p := &Pod{store: s, dir: s.podDir(spec.Metadata.UID), rec: podRecord{UID: spec.Metadata.UID, Name: spec.Metadata.Name, Spec: spec}}
+	return p.planNetwork(ctx)
+}
+
+// planPod checks everything that can be checked before anything is made and
+// returns the pod as it will be recorded.
+func (s *Store) planPod(ctx context.Context, spec *PodSpec) (*Pod, error) {
+	spec.setDefaults()
+	if err := spec.Validate(); err != nil {
+		return nil, err
+	}
+	if err := spec.checkProbeProgram(); err != nil {
+		return nil, err
+	}
+	boot, err := bootID()
+	if err != nil {
+		return nil, err
+	}
+	uid := spec.Metadata.UID
+	if uid == "" {
+		uid = newUID()
+	}
+	p := &Pod{store: s, dir: s.podDir(uid), rec: podRecord{
+		UID: uid, Name: spec.Metadata.Name, BootID: boot,
+		Created: time.Now().UTC(), Spec: spec,
+		ContainerRoot: s.containerRoot(),
+	}}
+	if err := p.planCgroup(); err != nil {
+		return nil, err
+	}
+	if err := p.planNetwork(ctx); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
