@@ -83,12 +83,39 @@ climb-others:
 # of the network needs no controllers.
 VM_NETWORK  := ^Test(Bandwidth|AttachKinds|SCTP|Traffic|Conntrack)$$
 
+empty :=
+space := $(empty) $(empty)
+
 # What controllers and another kernel make no difference to: refusals before
 # anything is made, hostile files, the order of starts and stops, what comes of a
 # caller's end, what waits most, and what compares times, which emulation makes
 # twenty of.
 # Of the peers' way there is the native rung; integration/engines/table has both.
-NATIVE_ENOUGH := ^Test(Kube(Foreground|Play|Replace)|InitContainers(Fail|Hooks|Interrupted|Kept|MonitorKilled|Paused|Removed|Stopped)?|Sidecar(AskedOnce|Restarts|StopInterrupted)|Bad(Boot|Bundle|Command|Exec|Flag|HostPath|ID|Join|Member|Pin|PodName|User)|Hostile|Full|ProgramFile|Counts|GracePeriod|TimerSlack|OCI(ConcurrentCreates|CreateKilled|DeleteForce|DeleteForceDoesNotSleep|KillWithoutInit|NoCgroupVerbs|Notify|NotifyGone)|Rootless(Lifecycle|Pods|SubordinateIDs)|Pod(ByPrefix|CreatedContainers|Detached|Examples|Exec|ForeignContainer|Hook(Ends|Hangs)|HookThatDoesNotRead|HostnameDefault|Logs|NameAgain|NetworkNotShared|NetworkOfPod|Image|ImageRefused|ImageUser|OutputLost|PinsOutliveContainers|PoststopFails|Restart(Always|BackOff|Fails|Full|Hooks|OnFailure|Orphans|Paused|Removed|RemovedAtOnce|Seen|StopInterrupted|Unread)|Run|RunCannot|RunEndsWithCaller|RunInterrupt|Stop|StopAndStart|StopSignalRealTime|Tables|VolumeOfBundle|VolumePropagation)|PodsAreIsolated|Probe(AskedOnce|Escapes|Exec|Full|Never|Hangs|MonitorKilled|Namespaces|PausedPod|Sidecar|SidecarPreStop|Handlers|Network|Program(Missing|UserNamespace))|Network(Bandwidth|BridgeFilter|CNI|Loopback|Ports|Ruleset)|CrashNetwork|CrashCNI|CrashImage|CrashKube|Leaderless(BesideInit|Pause))|^Test/^runc$$
+NATIVE_ENOUGH := $(subst $(space),,^Test( \
+	Bad( \
+		Boot|Bundle|Command|Exec|Flag|HostPath|ID|Join|Member|Pin|PodName|User)| \
+	Counts|CrashCNI|CrashImage|CrashKube|CrashNetwork|Full|GracePeriod|Hostile| \
+	InitContainers( \
+		Fail|Hooks|Interrupted|Kept|MonitorKilled|Paused|Removed|Stopped)?| \
+	Kube(Foreground|Play|Replace)|Leaderless(BesideInit|Pause)| \
+	Network(Bandwidth|BridgeFilter|CNI|Loopback|Ports|Ruleset)| \
+	OCI( \
+		ConcurrentCreates|CreateKilled|DeleteForce|DeleteForceDoesNotSleep|KillWithoutInit| \
+		NoCgroupVerbs|Notify|NotifyGone)| \
+	Pod( \
+		ByPrefix|CreatedContainers|Detached|Examples|Exec|ForeignContainer|Hook(Ends|Hangs)| \
+		HookThatDoesNotRead|HostnameDefault|Image|ImageRefused|ImageUser|Logs|NameAgain| \
+		NetworkNotShared|NetworkOfPod|OutputLost|PinsOutliveContainers|PoststopFails| \
+		Restart(Always|BackOff|Fails|Full|Hooks|OnFailure|Orphans|Paused|Removed|RemovedAtOnce|Seen|StopInterrupted|Unread)| \
+		Run|RunCannot|RunEndsWithCaller|RunInterrupt|Stop|StopAndStart|StopSignalRealTime|Tables| \
+		VolumeOfBundle|VolumePropagation)| \
+	PodsAreIsolated| \
+	Probe( \
+		AskedOnce|Escapes|Exec|Full|Handlers|Hangs|MonitorKilled|Namespaces|Network|Never|PausedPod| \
+		Program(Missing|UserNamespace)|Sidecar|SidecarPreStop)| \
+	ProgramFile|Rootless(Lifecycle|Pods|SubordinateIDs)| \
+	Sidecar(AskedOnce|Restarts|StopInterrupted)|TimerSlack \
+	)|^Test/^runc$$)
 
 # The same of the leaves: natively a kill comes at every step of the sandbox
 # process, and an error at each of its system calls.
