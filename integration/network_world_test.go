@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"github.com/podrt/podrt/integration/rung"
@@ -186,7 +187,8 @@ func (a *agent) greet(t *testing.T, text string, addrs ...string) {
 func (w *netWorld) pod(t *testing.T, name string, flags ...string) *netPod {
 	t.Helper()
 	p := &netPod{uid: w.create(t, name, flags...), name: name}
-	p.agent = w.add(t, name, "c")
+	// What it may write to in /etc are the pod's files.
+	p.agent = w.add(t, name, "c", func(s *specs.Spec) { s.Root.Readonly = false })
 	p.greet(t, name, ":80", "udp::7")
 	p.info = w.network(t, name)
 	return p
