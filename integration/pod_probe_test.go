@@ -71,7 +71,7 @@ func TestProbeExec(t *testing.T) {
 	w.start(t, w.podOf(t, quick("OnFailure", 1000),
 		probed("a", polite, object{
 			"readinessProbe": each(command("test -e /dev/shm/ready || { echo not yet; exit 3; }")),
-			"livenessProbe":  each(command("test ! -e /dev/shm/dead")),
+			"livenessProbe":  each(command("if test -e /dev/shm/dead; then rm /dev/shm/dead; exit 1; fi")), // once
 		}),
 		probed("b", "exec sleep 1000", nil)))
 	eventually(t, "the probes were asked", func() bool { return w.unready(t, "a") })
@@ -106,6 +106,7 @@ func TestProbeExec(t *testing.T) {
 		t.Errorf("last exit %+v; want that of a failed probe", x)
 	}
 	// The next one waits for its back-off.
+	set("dead", "touch")
 	eventually(t, "a waits", func() bool {
 		x := w.inspect(t, "p").container(t, "a").Exit
 		return x != nil && x.RestartAt != nil && x.Cause == "probe"
