@@ -165,7 +165,9 @@ func TestInitContainersHooks(t *testing.T) {
 // have it asked again.
 func TestSidecarAskedOnce(t *testing.T) {
 	w := newWorld(t)
-	f := w.foreground(t, w.podOf(t, nil, before(scripted("s", "Always", stubborn)), scripted("work", "", "exit 0")))
+	f := w.foreground(t, w.podOf(t, nil,
+		before(scripted("s", "Always", strings.Replace(stubborn, "echo up", "echo s > /dev/shm/s", 1))),
+		scripted("work", "", awaits("s")))) // by then it has its traps
 	f.await(t, "s    | TERM")
 	id := w.inspect(t, "p").container(t, "s").ID
 	if err := f.cmd.Process.Signal(unix.SIGINT); err != nil {
