@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Runs the example pod integration/testdata/bundles/web with a busybox root:
-# natively where the host has unified cgroup v2, in the VM otherwise.
+# Runs the example pod integration/testdata/bundles/web with a busybox root, and a
+# manifest of Kubernetes with an image of it: natively where the host has unified
+# cgroup v2, in the VM otherwise.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 podrt=$PWD/bin/podrt
@@ -30,6 +31,9 @@ cp -r "$bundle/containers/client/rootfs" "$tool/rootfs"
 "$podrt" spec -b "$tool"
 sed -i -e 's/"terminal": true/"terminal": false/' -e 's/"sh"$/"sh", "-c", "hostname; ip addr show lo"/' "$tool/config.json"
 
+# An image's layer, for the manifest.
+tar -C "$bundle/containers/client/rootfs" -cf bin/demo/busybox.tar .
+
 run=(bash -c)
 if [ "$(stat -f -c %T /sys/fs/cgroup)" != cgroup2fs ]; then
 	say "2. This host has no unified cgroup v2 on /sys/fs/cgroup: what follows runs in a VM"
@@ -53,6 +57,10 @@ say '5. A pod made by hand, with limits and no process; a plain OCI container jo
 '$podrt' run --pod hand --bundle '$tool' tool
 '$podrt' pod stats hand
 '$podrt' pod rm hand
+say '6. An image, and a Pod of Kubernetes as it is written (integration/testdata/manifests/hello.yaml)'
+'$podrt' image import '$PWD/bin/demo/busybox.tar' localhost/busybox
+'$podrt' kube play --network none '$PWD/integration/testdata/manifests/hello.yaml'
+'$podrt' image rm localhost/busybox
 say 'Nothing is left:'
 '$podrt' pod ls
 "

@@ -341,6 +341,17 @@ func TestKubeResources(t *testing.T) {
 	w.ok(t, "kube", "down", file)
 }
 
+// TestKubeExample plays the manifest of make demo.
+func TestKubeExample(t *testing.T) {
+	w := newKubeWorld(t)
+	rung.NeedController(t, "cpu", "memory")
+	text := readFile(t, "testdata/manifests/hello.yaml")
+	r := w.ok(t, "kube", "play", "--network", "none", w.manifest(t, strings.ReplaceAll(text, "localhost/busybox", "IMAGE")))
+	if !strings.Contains(r.stdout, "Hello from the Pod hello") {
+		t.Errorf("%v; want a greeting", r)
+	}
+}
+
 // TestCrashKube kills a play, and what takes its pod down.
 func TestCrashKube(t *testing.T) {
 	rung.Privileged(t)

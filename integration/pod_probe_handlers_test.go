@@ -112,12 +112,15 @@ func TestProbeHandlers(t *testing.T) {
 // signal comes when they have ended.
 func TestProbeSidecarPreStop(t *testing.T) {
 	w := newWorld(t)
-	side := probed("s", "trap 'echo term >> /dev/shm/log; cat /dev/shm/log; exit 0' TERM; while :; do sleep 0.05; done", object{
-		"restartPolicy": "Always", "lifecycle": object{"preStop": command("echo pre >> /dev/shm/log")},
+	// They are ready when they have their traps.
+	side := probed("s", "trap 'echo term >> /dev/shm/log; cat /dev/shm/log; exit 0' TERM; touch /dev/shm/s; while :; do sleep 0.05; done", object{
+		"restartPolicy": "Always", "lifecycle": object{"postStart": command(awaits("s")), "preStop": command("echo pre >> /dev/shm/log")},
 	})
 	side.Init = true
 	uid := w.start(t, w.podOf(t, bundle.Pod{"terminationGracePeriodSeconds": 30}, side,
-		probed("a", "trap 'while ! grep -q pre /dev/shm/log; do sleep 0.01; done; echo a >> /dev/shm/log; exit 5' TERM; while :; do sleep 0.05; done", nil)))
+		probed("a", "trap 'while ! grep -q pre /dev/shm/log; do sleep 0.01; done; echo a >> /dev/shm/log; exit 5' TERM; touch /dev/shm/a; while :; do sleep 0.05; done", object{
+			"lifecycle": object{"postStart": command(awaits("a"))},
+		})))
 	w.ready(t)
 	w.ok(t, "pod", "stop", "p")
 	w.inspect(t, "p").container(t, "a").wantExit(t, 5, "exit", "")

@@ -58,8 +58,8 @@ func TestProbeAskedOnce(t *testing.T) {
 	w := newWorld(t)
 	members := quick("Never", 1)
 	members["terminationGracePeriodSeconds"] = 1000
-	dir := w.podOf(t, members, probed("a", "trap 'echo asked' TERM; echo up; while :; do sleep 0.05; done", object{
-		"livenessProbe": each(command("exit 1")),
+	dir := w.podOf(t, members, probed("a", "trap 'echo asked' TERM; touch /dev/shm/up; while :; do sleep 0.05; done", object{
+		"livenessProbe": each(command(awaits("up") + "exit 1")),
 		"lifecycle":     object{"preStop": object{"sleep": object{"seconds": 0}}},
 	}))
 	uid := w.start(t, dir)

@@ -106,6 +106,7 @@ func TestProbeExec(t *testing.T) {
 		t.Errorf("last exit %+v; want that of a failed probe", x)
 	}
 	// The next one waits for its back-off.
+	eventually(t, "a is asked again", func() bool { return w.unready(t, "a") })
 	set("dead", "touch")
 	eventually(t, "a waits", func() bool {
 		x := w.inspect(t, "p").container(t, "a").Exit
@@ -323,8 +324,9 @@ func TestProbePausedPod(t *testing.T) {
 // a restart of the sidecar, and a stop meanwhile ends that.
 func TestProbeSidecar(t *testing.T) {
 	w := newWorld(t)
-	script := "echo up >> /dev/shm/s; exec sleep 1000"
-	member := object{"restartPolicy": "Always", "startupProbe": each(command("[ $(wc -l < /dev/shm/s) = 2 ]"), "terminationGracePeriodSeconds", 1)}
+	script := "echo up >> /dev/shm/s; touch /dev/shm/now; exec sleep 1000"
+	startup := command(awaits("now") + "rm /dev/shm/now; [ $(wc -l < /dev/shm/s) = 2 ]")
+	member := object{"restartPolicy": "Always", "startupProbe": each(startup, "terminationGracePeriodSeconds", 1)}
 	side := probed("s", script, member)
 	side.Init = true
 	r := w.podrt(t, "pod", "run", w.podOf(t, quick("Never", 1), side, probed("a", "cat /dev/shm/s", nil)))
