@@ -58,9 +58,9 @@ say '5. A pod made by hand, with limits and no process; a plain OCI container jo
 '$podrt' pod stats hand
 '$podrt' pod rm hand
 say '6. An image, and a Pod of Kubernetes as it is written (integration/testdata/manifests/hello.yaml)'
-'$podrt' image import '$PWD/bin/demo/busybox.tar' localhost/busybox
+'$podrt' image import '$PWD/bin/demo/busybox.tar' localhost/busybox:1
 '$podrt' kube play --network none '$PWD/integration/testdata/manifests/hello.yaml'
-'$podrt' image rm localhost/busybox
+'$podrt' image rm localhost/busybox:1
 say 'Nothing is left:'
 '$podrt' pod ls
 "

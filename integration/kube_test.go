@@ -345,8 +345,7 @@ func TestKubeResources(t *testing.T) {
 func TestKubeExample(t *testing.T) {
 	w := newKubeWorld(t)
 	rung.NeedController(t, "cpu", "memory")
-	text := readFile(t, "testdata/manifests/hello.yaml")
-	r := w.ok(t, "kube", "play", "--network", "none", w.manifest(t, strings.ReplaceAll(text, "localhost/busybox", "IMAGE")))
+	r := w.ok(t, "kube", "play", "--network", "none", "testdata/manifests/hello.yaml") // of kubeImage
 	if !strings.Contains(r.stdout, "Hello from the Pod hello") {
 		t.Errorf("%v; want a greeting", r)
 	}
