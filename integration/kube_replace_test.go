@@ -33,6 +33,14 @@ func TestKubeReplace(t *testing.T) {
 			t.Fatalf("the pod has been replaced: PID %d; want %d", info.Containers[0].PID, old)
 		}
 	}
+	t.Run("no podrt-probe", func(t *testing.T) {
+		t.Setenv(dialEnv, filepath.Join(w.dir, "none"))
+		asked := strings.Replace(withUID("job"), "image: IMAGE", "image: IMAGE, livenessProbe: {tcpSocket: {port: 80}}", 1)
+		w.fails(t, 125, []string{"$" + dialEnv, "no such file"}, "kube", "play", "--replace", "--network", "none", "--detach", w.manifest(t, asked))
+		if info := w.inspect(t, "job"); info.Containers[0].PID != old {
+			t.Errorf("the pod has been replaced: PID %d; want %d", info.Containers[0].PID, old)
+		}
+	})
 	w.ok(t, "kube", "down", file)
 
 	// Another's bundle, whose pod is about to be made.

@@ -143,11 +143,10 @@ func (f Files) hosts(h host) (string, error) {
 // resolv returns the resolv.conf.
 func (f Files) resolv(h host) (string, error) {
 	if f.Mode.Kind != Host && f.Mode.Kind != Container {
-		d, err := h.dns()
+		d, err := h.dnsElsewhere()
 		if err != nil {
 			return "", err
 		}
-		d.Servers = reachable(d.Servers)
 		return f.DNS.or(f.NetworkDNS).or(d).format(), nil
 	}
 	// The same network: the same file, unless something else is wanted.
@@ -162,6 +161,23 @@ func (f Files) resolv(h host) (string, error) {
 		return text, err
 	}
 	return f.DNS.or(parseResolv(text)).format(), nil
+}
+
+// HostDNS returns what the host's resolv.conf says: for its own network, and for other
+// network namespaces, without the servers that mean something else there.
+func HostDNS() (own, elsewhere DNS, err error) {
+	text, err := readOptional(theHost.resolv)
+	if err == nil {
+		elsewhere, err = theHost.dnsElsewhere()
+	}
+	return parseResolv(text), elsewhere, err
+}
+
+// dnsElsewhere is dns for other network namespaces.
+func (h host) dnsElsewhere() (DNS, error) {
+	d, err := h.dns()
+	d.Servers = reachable(d.Servers)
+	return d, err
 }
 
 // dns returns what the host's resolver uses, by way of systemd-resolved if

@@ -87,3 +87,10 @@ func (p *Pod) leaveJoined() error {
 	target := &Pod{dir: p.store.podDir(p.rec.JoinsNet)}
 	return ignoreNotExist(os.Remove(filepath.Join(target.joinersDir(), p.UID())))
 }
+
+// HostDNS returns what resolv.conf of the host says, for pods on its network and for
+// pods with one of their own.
+func HostDNS() (host, own PodDNS, err error) {
+	onHost, elsewhere, err := netsetup.HostDNS()
+	return PodDNS(onHost), PodDNS(elsewhere), err
+}

@@ -5,15 +5,11 @@ import (
 	"time"
 )
 
-// CheckPod verifies what [Store.CreatePod] does of a pod and its network, for who has
-// something to lose before it is made. What spec leaves out is filled in.
+// CheckPod verifies what [Store.CreatePod] does before it makes anything, but for the
+// bundle, for who has something to lose by then. What spec leaves out is filled in.
 func (s *Store) CheckPod(ctx context.Context, spec *PodSpec) error {
-	spec.setDefaults()
-	if err := spec.Validate(); err != nil {
-		return err
-	}
-	p := &Pod{store: s, dir: s.podDir(spec.Metadata.UID), rec: podRecord{UID: spec.Metadata.UID, Name: spec.Metadata.Name, Spec: spec}}
-	return p.planNetwork(ctx)
+	_, err := s.planPod(ctx, spec)
+	return err
 }
 
 // planPod checks everything that can be checked before anything is made and

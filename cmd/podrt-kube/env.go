@@ -2,6 +2,7 @@ package main
 
 import (
 	"flag"
+	"fmt"
 	"io"
 	"path/filepath"
 
@@ -47,6 +48,14 @@ func (e *env) setup(f *flag.FlagSet) error {
 	f.Visit(func(given *flag.Flag) {
 		e.global = append(e.global, "--"+given.Name+"="+given.Value.String())
 	})
+	manager := f.Lookup("cgroup-manager").Value.String()
+	if manager == "" && f.Lookup("systemd-cgroup").Value.String() == "true" {
+		manager = string(sandbox.SystemdManager)
+	}
+	var err error
+	if e.store.Cgroups, err = sandbox.ParseCgroupManager(manager); err != nil {
+		return fmt.Errorf("--cgroup-manager %w", err)
+	}
 	return nil
 }
 

@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -30,13 +29,13 @@ func thisHost() (*manifest.Host, error) {
 	if err := unix.Sysinfo(&info); err != nil {
 		return nil, os.NewSyscallError("sysinfo", err)
 	}
-	dns, err := hostDNS("/etc/resolv.conf", "/run/systemd/resolve/resolv.conf")
+	hostDNS, dns, err := sandbox.HostDNS()
 	if err != nil {
 		return nil, err
 	}
 	return &manifest.Host{
 		Name: name, IPs: hostIPs(), CPUs: runtime.NumCPU(), Memory: int64(info.Totalram) * int64(info.Unit),
-		DNS:     dns,
+		DNS: dns, HostDNS: hostDNS,
 		Devices: func() ([]specs.LinuxDevice, error) { return hostDevices("/dev") },
 		SeccompProfile: func(name string) ([]byte, error) {
 			return readProfile("/var/lib/kubelet/seccomp", name)
@@ -61,54 +60,6 @@ func hostIPs() []netip.Addr {
 		c.Close()
 	}
 	return ips
-}
-
-// maxResolvConf is more than a resolv.conf has.
-const maxResolvConf = 1 << 20
-
-// hostDNS reads resolv.conf(5), or, where that names nothing but the stub of a
-// systemd-resolved, what the stub asks.
-func hostDNS(file, upstream string) (sandbox.PodDNS, error) {
-	d, err := readDNS(file)
-	if err != nil {
-		return d, err
-	}
-	if len(d.Servers) == 1 && d.Servers[0] == "127.0.0.53" {
-		if up, err := readDNS(upstream); err == nil && len(up.Servers) > 0 {
-			return up, nil
-		}
-	}
-	return d, nil
-}
-
-func readDNS(file string) (d sandbox.PodDNS, err error) {
-	f, err := os.Open(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return d, nil
-	}
-	if err != nil {
-		return d, err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxResolvConf))
-	if err != nil {
-		return d, err
-	}
-	for line := range strings.Lines(string(text)) {
-		words := strings.Fields(line)
-		if len(words) < 2 {
-			continue
-		}
-		switch words[0] {
-		case "nameserver":
-			d.Servers = append(d.Servers, words[1])
-		case "search", "domain":
-			d.Searches = words[1:]
-		case "options":
-			d.Options = append(d.Options, words[1:]...)
-		}
-	}
-	return d, nil
 }
 
 // hostDevices are the devices below dir, which is /dev, as containerd gives them to a

@@ -3,45 +3,9 @@ package main
 import (
 	"os"
 	"path/filepath"
-	"reflect"
 	"strings"
 	"testing"
-
-	"github.com/podrt/podrt/sandbox"
 )
-
-func TestHostDNS(t *testing.T) {
-	dir := t.TempDir()
-	file := func(name, text string) string {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	upstream := file("upstream", "nameserver 192.0.2.1\n")
-	for _, c := range []struct {
-		name, text string
-		want       sandbox.PodDNS
-	}{
-		{"empty", "", sandbox.PodDNS{}},
-		{
-			"all", "# a comment\nnameserver 192.0.2.53\nnameserver 2001:db8::53 # second\ndomain old\nsearch a.example b.example\noptions ndots:2\noptions edns0 rotate\nnameserver\n",
-			sandbox.PodDNS{
-				Servers: []string{"192.0.2.53", "2001:db8::53"}, Searches: []string{"a.example", "b.example"}, Options: []string{"ndots:2", "edns0", "rotate"},
-			},
-		},
-		{"stub", "nameserver 127.0.0.53\nsearch example\n", sandbox.PodDNS{Servers: []string{"192.0.2.1"}}},
-		{"own", "nameserver 127.0.0.1\n", sandbox.PodDNS{Servers: []string{"127.0.0.1"}}},
-	} {
-		if got, err := hostDNS(file("resolv.conf", c.text), upstream); err != nil || !reflect.DeepEqual(got, c.want) {
-			t.Errorf("%s: %+v, %v; want %+v", c.name, got, err, c.want)
-		}
-	}
-	if got, err := hostDNS(filepath.Join(dir, "none"), upstream); err != nil || !reflect.DeepEqual(got, sandbox.PodDNS{}) {
-		t.Errorf("none: %+v, %v; want nothing", got, err)
-	}
-}
 
 func TestHostDevices(t *testing.T) {
 	devices, err := hostDevices("/dev")

@@ -15,8 +15,9 @@ type Host struct {
 	CPUs   int          // what resourceFieldRef says without a limit
 	Memory int64        // bytes; of this a request's share is its oom_score_adj
 
-	// DNS is what the host's resolv.conf says: dnsConfig goes on top of it.
-	DNS sandbox.PodDNS
+	// DNS and HostDNS are what the host's resolv.conf says for Pods with a network of
+	// their own, and on the host's: dnsConfig goes on top of it.
+	DNS, HostDNS sandbox.PodDNS
 	// Devices are all of the host, for privileged containers. It is called once.
 	Devices func() ([]specs.LinuxDevice, error)
 	// SeccompProfile reads a profile that a localhostProfile names.

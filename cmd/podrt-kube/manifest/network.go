@@ -1,7 +1,6 @@
 package manifest
 
 import (
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -85,8 +84,8 @@ func (c *compiler) dns() {
 		config = &corev1.PodDNSConfig{}
 	}
 	base := c.host.DNS
-	if !s.HostNetwork {
-		base.Servers = reachable(base.Servers)
+	if s.HostNetwork {
+		base = c.host.HostDNS
 	}
 	none := s.DNSPolicy == corev1.DNSNone
 	if none {
@@ -108,15 +107,6 @@ func (c *compiler) dns() {
 	if n := len(out.Servers); n > 3 {
 		c.addf("spec.dnsConfig.nameservers", "%d with the host's: resolvers use 3 at most", n)
 	}
-}
-
-// reachable are servers that the pod's own network namespace reaches: its loopback is
-// not the host's.
-func reachable(servers []string) []string {
-	return slices.DeleteFunc(slices.Clone(servers), func(s string) bool {
-		a, err := netip.ParseAddr(s)
-		return err == nil && a.IsLoopback()
-	})
 }
 
 // merge appends what is not there.
