@@ -59,8 +59,8 @@ func podStopCommand() *command {
 
 Each container gets its stop signal, SIGTERM if it names no other, once its preStop
 has ended, sidecars when all others have ended, and is killed if it has not ended
-when the grace period is over. The pods stay, and no container is started until "podrt pod start". A pod
-behind an engine is for the engine to stop.`,
+when the grace period is over. The pods stay, and no container is started until
+"podrt pod start". A pod behind an engine is for the engine to stop.`,
 		flags: func(f *flags) {
 			f.Func(func(s string) error { return parseSeconds(s, &seconds) }, "time, t", "grace period in `SECONDS`, instead of the pod's own; 0 kills at once")
 		},
